@@ -1,0 +1,7 @@
+"""The Celery application. Tasks are wake-ups: they take ids only, are idempotent, and losing one costs latency alone."""
+
+from celery import Celery
+
+app = Celery("otc")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
