@@ -1,0 +1,189 @@
+"""How it settles: deals, settlement terms, and the ledger; plus the tables of the chain reader and the keeper.
+
+Deals, settlement terms and ledger rows are a fold over canonical chain events: they can be dropped and rebuilt.
+"""
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth
+from escrow.keeper.models import Attempt, Intent, IntentState, Signer
+from otc.core.fields import ZERO_ADDRESS, AddressField, Hash32Field, Uint256Field
+from otc.core.models import Chain
+from points.models import Market, Offer, PayToken
+
+__all__ = [
+    "Account",
+    "AccountKind",
+    "Attempt",
+    "Block",
+    "ChainCursor",
+    "ChainEvent",
+    "Deal",
+    "DealOutcome",
+    "DealTranche",
+    "Depth",
+    "Intent",
+    "IntentState",
+    "SettlementTerms",
+    "Signer",
+    "Transfer",
+    "TransferState",
+]
+
+
+class DealOutcome(models.IntegerChoices):
+    """The contract's outcome codes; 0 while the deal is open."""
+
+    OPEN = 0, "Open"
+    DELIVERED = 1, "Delivered"
+    SLASHED = 2, "Slashed"
+    REFUNDED = 3, "Refunded"
+    MUTUAL = 4, "Closed by both"
+    RULED = 5, "Ruled"
+    TIMED_OUT = 6, "Ended neutrally"
+
+
+class SettlementTerms(models.Model):
+    """What the resolver proposed. One live row per market; a veto removes it from the canonical fold."""
+
+    market = models.OneToOneField(Market, on_delete=models.PROTECT, related_name="settlement_terms")
+    token = AddressField()
+    token_symbol = models.CharField(max_length=20, blank=True, help_text="As the token says; shown, never trusted.")
+    token_decimals = models.PositiveSmallIntegerField(null=True)
+    ratio_num = Uint256Field()
+    ratio_den = Uint256Field()
+    start = models.PositiveBigIntegerField(help_text="Unix seconds.")
+    window = models.PositiveIntegerField(help_text="Seconds, extension included.")
+    tge_bps = models.PositiveIntegerField()
+    tranches = models.PositiveSmallIntegerField()
+    period = models.PositiveIntegerField(help_text="Seconds between tranches.")
+    final_at = models.PositiveBigIntegerField(help_text="Unix seconds: no veto from here on.")
+    extended = models.BooleanField(default=False)
+    event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
+
+
+class Deal(models.Model):
+    """One fill: a bilateral contract. Mirrors the contract's struct; `outcome` and the sums follow its events."""
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="deals")
+    deal_id = Hash32Field()
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="deals")
+    offer = models.ForeignKey(
+        Offer, on_delete=models.PROTECT, null=True, related_name="deals", help_text="Null: never posted here."
+    )
+    offer_hash = Hash32Field()
+    maker_side = models.PositiveSmallIntegerField()
+    buyer = AddressField()
+    seller = AddressField()
+    pay_token = models.ForeignKey(PayToken, on_delete=models.PROTECT, related_name="deals")
+    units = Uint256Field()
+    payment = Uint256Field()
+    collateral = Uint256Field()
+    fee_bps = models.PositiveIntegerField()
+    buyer_ref = Hash32Field()
+    seller_ref = Hash32Field()
+    opened_at = models.PositiveBigIntegerField(help_text="Unix seconds.")
+    opened_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
+    outcome = models.PositiveSmallIntegerField(choices=DealOutcome, default=DealOutcome.OPEN)
+    closed_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, null=True, related_name="+")
+    # Sums over the deal's Settled events, base units of the payment token.
+    paid_to_buyer = Uint256Field(default=0)
+    paid_to_seller = Uint256Field(default=0)
+    fee_paid = Uint256Field(default=0)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["chain", "deal_id"], name="deal_id_once"),
+            models.CheckConstraint(condition=~Q(buyer=F("seller")), name="deal_has_two_parties"),
+            models.CheckConstraint(condition=Q(outcome__in=[0, 1, 2, 3, 4, 5, 6]), name="deal_outcome_known"),
+            models.CheckConstraint(
+                condition=Q(outcome=0, closed_event=None) | Q(outcome__gt=0, closed_event__isnull=False),
+                name="deal_closed_by_an_event",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["buyer", "id"], name="deal_by_buyer"),
+            models.Index(fields=["seller", "id"], name="deal_by_seller"),
+            models.Index(fields=["market", "id"], condition=Q(outcome=0), name="deal_open_by_market"),
+        ]
+
+
+class DealTranche(models.Model):
+    """Progress of one tranche of a deal; a row exists once something happened to it."""
+
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="tranches")
+    number = models.PositiveSmallIntegerField()
+    delivered = Uint256Field(default=0, help_text="Base units of the settlement token, measured at the receiver.")
+    outcome = models.PositiveSmallIntegerField(choices=DealOutcome, default=DealOutcome.OPEN)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["deal", "number"], name="deal_tranche_once")]
+
+
+# ---------------------------------------------------------------- ledger
+
+
+class AccountKind(models.TextChoices):
+    """Where money stands. EXTERNAL is the world outside the escrow, and may go below zero."""
+
+    FREE = "free", "Free balance"
+    LOCKED = "locked", "Locked in a deal"
+    FEES = "fees", "Fees"
+    EXTERNAL = "external", "Outside"
+
+
+class Account(models.Model):
+    """One balance of the double-entry ledger: (chain, token, kind, owner or deal)."""
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
+    token = AddressField(help_text="Payment tokens, and tokens delivered into escrow.")
+    kind = models.CharField(max_length=8, choices=AccountKind)
+    owner = AddressField(help_text="The user of a free balance; else the zero address.", default=ZERO_ADDRESS)
+    deal_id = Hash32Field(null=True, help_text="The deal of a locked balance.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["chain", "token", "kind", "owner", "deal_id"], name="account_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="locked", deal_id__isnull=False) | (~Q(kind="locked") & Q(deal_id=None)),
+                name="account_locked_has_deal",
+            ),
+        ]
+
+
+class TransferState(models.TextChoices):
+    """Pending when the event is seen, posted when it is final, void when a reorg took it back."""
+
+    PENDING = "pending", "Pending"
+    POSTED = "posted", "Posted"
+    VOID = "void", "Void"
+
+
+class Transfer(models.Model):
+    """An immutable movement: only its state moves, pending → posted | void, once."""
+
+    debit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits", help_text="Money leaves here.")
+    credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits", help_text="And arrives here.")
+    amount = Uint256Field()
+    kind = models.CharField(max_length=20, help_text="deposit, withdraw, lock, release, fee, collect, delivery.")
+    event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="transfers")
+    leg = models.PositiveSmallIntegerField(help_text="Which movement of the event.")
+    state = models.CharField(max_length=8, choices=TransferState, default=TransferState.PENDING)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "leg"], name="transfer_once_per_event_leg"),
+            models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_moves"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+        ]
+        indexes = [
+            models.Index(fields=["debit"], condition=~Q(state="void"), name="transfer_live_debits"),
+            models.Index(fields=["credit"], condition=~Q(state="void"), name="transfer_live_credits"),
+        ]

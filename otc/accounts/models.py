@@ -1,0 +1,66 @@
+"""Wallets as users. A trader's account is an address; a staff account has a password and no address."""
+
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from otc.core.fields import AddressField, Hash32Field, to_checksum
+
+
+class UserManager(BaseUserManager["User"]):
+    def for_wallet(self, address: str) -> "User":
+        """The account of a wallet, made on first sight."""
+        user, created = self.get_or_create(address=address, defaults={"username": address})
+        if created:
+            user.set_unusable_password()
+            user.save(update_fields=["password"])
+        return user
+
+    def create_superuser(self, username: str, password: str | None = None, **extra: Any) -> "User":
+        user = self.model(username=username, is_staff=True, is_superuser=True, **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    username = models.CharField(max_length=64, unique=True)
+    address = AddressField(null=True, blank=True, unique=True)
+    is_staff = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    joined_at = models.DateTimeField(db_default=Now())
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "username"
+
+    class Meta:
+        constraints = [
+            # A key that signs in must never open the admin panel.
+            models.CheckConstraint(
+                condition=Q(address=None) | Q(is_staff=False, is_superuser=False), name="wallet_is_no_staff"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return to_checksum(self.address) if self.address else self.username
+
+
+class SignInNonce(models.Model):
+    """A nonce we gave out for Sign-In with Ethereum: used at most once, within minutes."""
+
+    nonce = models.CharField(max_length=40, primary_key=True)
+    issued_at = models.DateTimeField(db_default=Now(), db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+
+class AccessToken(models.Model):
+    """A bearer token of a signed-in wallet; only its SHA-256 is kept."""
+
+    digest = Hash32Field(unique=True)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    issued_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(db_index=True)

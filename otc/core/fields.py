@@ -1,0 +1,133 @@
+"""Columns for chain data.
+
+Inside, an address is a lower-case `0x` + 40 hex `str`, a hash `0x` + 64 hex; the column is `bytea`. Amounts are `int` in
+`numeric(78,0)` with a CHECK, so no other writer can store what a uint256 can't hold.
+"""
+
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from eth_utils import to_checksum_address
+
+UINT256_MAX = 2**256 - 1
+ZERO_ADDRESS = "0x" + "00" * 20
+ZERO_HASH = "0x" + "00" * 32
+
+
+def normal_hex(value: object, size: int) -> str:
+    """`0x` + lower-case hex of exactly `size` bytes, from hex text or bytes; ValueError otherwise."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+    elif isinstance(value, str):
+        text = value[2:] if value[:2] in {"0x", "0X"} else ""
+        if len(text) != 2 * size:
+            raise ValueError(f"expected 0x and {2 * size} hex digits")
+        raw = bytes.fromhex(text) if text.isalnum() else b""
+    else:
+        raise ValueError(f"expected 0x and {2 * size} hex digits")  # noqa: TRY004 - one error for bad input
+    if len(raw) != size:
+        raise ValueError(f"expected 0x and {2 * size} hex digits")
+    return "0x" + raw.hex()
+
+
+def to_checksum(address: str) -> str:
+    """EIP-55 form, for people and for the wire."""
+    return str(to_checksum_address(address))
+
+
+class HexField(models.BinaryField):
+    """`size` bytes, as lower-case hex in Python."""
+
+    size = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("editable", True)
+        super().__init__(*args, **kwargs)
+
+    def get_prep_value(self, value: Any) -> Any:
+        if value is None:
+            return None
+        try:
+            return bytes.fromhex(normal_hex(value, self.size)[2:])
+        except ValueError as error:
+            raise ValidationError(f"{self.name}: {error}") from error
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        if not prepared:
+            value = self.get_prep_value(value)
+        return None if value is None else connection.Database.Binary(value)
+
+    def from_db_value(self, value: Any, _expression: Any, _connection: Any) -> str | None:
+        return None if value is None else "0x" + bytes(value).hex()
+
+    def to_python(self, value: Any) -> Any:
+        if value is None or value == "":
+            return None
+        try:
+            return normal_hex(value, self.size)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+    def value_to_string(self, obj: models.Model) -> str:
+        return str(self.value_from_object(obj))
+
+    def db_check(self, connection: Any) -> str:
+        return f"octet_length({connection.ops.quote_name(self.column)}) = {self.size}"
+
+
+class AddressField(HexField):
+    """A 20-byte address."""
+
+    size = 20
+
+
+class Hash32Field(HexField):
+    """A 32-byte hash, id or reference."""
+
+    size = 32
+
+
+class Uint256Field(models.DecimalField):
+    """An integer 0 … 2^256-1, `int` in Python. Base units of a token, units, nonces."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_digits"] = 78
+        kwargs["decimal_places"] = 0
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> tuple[str, str, Any, Any]:
+        name, path, args, kwargs = super().deconstruct()
+        del kwargs["max_digits"], kwargs["decimal_places"]
+        return name, path, args, kwargs
+
+    def from_db_value(self, value: Any, _expression: Any, _connection: Any) -> int | None:
+        return None if value is None else int(value)
+
+    def to_python(self, value: Any) -> Any:
+        if value is None or isinstance(value, int):
+            return value
+        try:
+            number = Decimal(value)
+        except (ArithmeticError, TypeError, ValueError) as error:
+            raise ValidationError("expected a whole number") from error
+        if number != number.to_integral_value():
+            raise ValidationError("expected a whole number")
+        return int(number)
+
+    def get_prep_value(self, value: Any) -> Any:
+        return models.Field.get_prep_value(self, value)
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        value = value if prepared else self.get_prep_value(value)
+        return Decimal(value) if isinstance(value, int) else value
+
+    def get_db_prep_save(self, value: Any, connection: Any) -> Any:
+        if hasattr(value, "as_sql"):
+            return value
+        return self.get_db_prep_value(value, connection)
+
+    def db_check(self, connection: Any) -> str:
+        column = connection.ops.quote_name(self.column)
+        return f"{column} >= 0 AND {column} <= {UINT256_MAX}"

@@ -1,0 +1,107 @@
+"""Kernel tables: the chains we serve, kill switches, idempotency keys, the outbox."""
+
+import uuid
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from otc.core.fields import AddressField, Hash32Field
+
+
+class Chain(models.Model):
+    """A chain we watch, and its policy. Adding a chain is a row here, no code.
+
+    Depths count blocks on top: 0 is the head itself. `head_*` is the newest canonical block the watcher has stored.
+    """
+
+    chain_id = models.PositiveBigIntegerField(primary_key=True)
+    name = models.CharField(max_length=40)
+    rpc_urls = models.JSONField(default=list, help_text="Endpoints, best first.")
+    public_rpc_url = models.CharField(max_length=300, blank=True, help_text="What wallets are told to use.")
+    explorer_url = models.CharField(max_length=300, blank=True, help_text="Prefix of /tx/ and /address/.")
+    currency = models.CharField(max_length=12, default="ETH")
+    escrow_address = AddressField()
+    start_block = models.PositiveBigIntegerField(help_text="Block in which the escrow was deployed.")
+    safe_depth = models.PositiveIntegerField(default=1)
+    final_depth = models.PositiveIntegerField(default=3, help_text="Used where the node has no `finalized` tag.")
+    final_by_tag = models.BooleanField(default=False, help_text="Trust the node's `finalized` block.")
+    active = models.BooleanField(default=True)
+    fee_bps = models.PositiveIntegerField(default=0, editable=False, help_text="The contract's fee for new fills.")
+    paused_until = models.PositiveBigIntegerField(
+        default=0, editable=False, help_text="Unix seconds; entry is paused before it."
+    )
+    head_number = models.PositiveBigIntegerField(null=True, editable=False)
+    head_time = models.PositiveBigIntegerField(null=True, editable=False, help_text="Unix seconds.")
+    head_hash = Hash32Field(null=True, editable=False)
+    safe_number = models.PositiveBigIntegerField(null=True, editable=False)
+    final_number = models.PositiveBigIntegerField(null=True, editable=False)
+    halted = models.CharField(
+        max_length=300, blank=True, help_text="Why the watcher stopped for a person; empty: it runs."
+    )
+
+    class Meta:
+        ordering = ["chain_id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.chain_id})"
+
+
+class FlagName(models.TextChoices):
+    """Kill switches. None of them can stop an exit: withdrawing, delivering and claiming are the contract's."""
+
+    PAUSE_POSTING = "pause_posting", "Refuse new offers"
+    PAUSE_TAKING = "pause_taking", "Refuse to prepare fills"
+    PAUSE_KEEPER = "pause_keeper", "Send no keeper transactions"
+
+
+class Flag(models.Model):
+    name = models.CharField(max_length=40, choices=FlagName.choices, primary_key=True)
+    on = models.BooleanField(default=False)
+    reason = models.CharField(max_length=300, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {'on' if self.on else 'off'}"
+
+
+class IdempotencyRecord(models.Model):
+    """The answer given to a POST with an `Idempotency-Key`, stored in the transaction of its effect."""
+
+    scope = models.CharField(max_length=80, help_text="Who asked: wallet, token or address of the client.")
+    endpoint = models.CharField(max_length=120)
+    key = models.CharField(max_length=255)
+    request_hash = Hash32Field()
+    status = models.PositiveSmallIntegerField()
+    body = models.JSONField(encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["scope", "endpoint", "key"], name="idempotency_once")]
+
+
+class OutboxEvent(models.Model):
+    """A change that others hear of, written in the transaction that makes it.
+
+    `aggregate` is what it is about (`deal:0x…`, `offer:0x…`, `market:0x…`), `sequence` counts within it, `depth` is how
+    deep the fact lies (seen, safe, final; empty for facts that are ours alone).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    event_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    type = models.CharField(max_length=60)
+    aggregate = models.CharField(max_length=90)
+    sequence = models.PositiveIntegerField()
+    depth = models.CharField(max_length=8, blank=True)
+    payload = models.JSONField(encoder=DjangoJSONEncoder)
+    created_at = models.DateTimeField(db_default=Now())
+    relayed_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(fields=["aggregate", "sequence"], name="outbox_sequence_once")]
+        indexes = [models.Index(fields=["id"], condition=Q(relayed_at=None), name="outbox_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.aggregate} #{self.sequence}"
