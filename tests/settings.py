@@ -1,0 +1,17 @@
+"""Settings of a test run: the project's own, with servers that belong to the run and quick stand-ins for slow hashing and static files."""
+
+from tests.support import run
+
+run.prepare_environment()
+
+from otc.settings import *  # noqa: E402, F403
+
+# One round of a weak hash: a staff log-in in a test proves the path, not the strength.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+# Redis runs only for the tests that ask for the fixture `redis_url`; tasks are called as functions.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CELERY_BROKER_URL = "memory://"
