@@ -43,6 +43,11 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def broker(name: str) -> str:
+    """A Redis address in Celery's spelling, which differs for a unix socket (`unix:///path?db=0` elsewhere)."""
+    return text(name).replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
+
+
 def database(name: str, default: str | None = None) -> dict[str, object]:
     """Django's connection settings from `postgresql://user:password@host:port/db`.
 

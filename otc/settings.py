@@ -192,7 +192,7 @@ SPECTACULAR_SETTINGS = {
 
 # ---------------------------------------------------------------- tasks
 
-CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_URL = env.broker("REDIS_URL")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -47,13 +47,8 @@ def command(*, folder: Path, socket: Path, durable: bool) -> list[str]:
 
 
 def url(socket: Path, database: int = 0) -> str:
-    """The address as redis-py, django-redis and Celery all read it: see `celery_url` for the one difference."""
+    """The address as redis-py and django-redis read it, and as REDIS_URL holds it."""
     return f"unix://{socket}?db={database}"
-
-
-def celery_url(address: str) -> str:
-    """The same server in Celery's spelling of a unix socket."""
-    return address.replace("unix://", "redis+socket://", 1).replace("?db=", "?virtual_host=", 1)
 
 
 def ready(address: str) -> bool:
