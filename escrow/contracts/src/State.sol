@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IOTCErrors} from "./interfaces/IOTCErrors.sol";
+import {IOTCEscrow} from "./interfaces/IOTCEscrow.sol";
+
+/// @title What the escrow remembers, and the two ways in which a free balance changes.
+/// @dev Every function that changes state is nonReentrant. Views are not locked: whenever a token or a wallet is
+/// called, storage is consistent (a withdrawal is booked before, an arrival after the call).
+abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuardTransient {
+    // market status
+    uint8 internal constant OPEN = 1;
+    uint8 internal constant PROPOSED = 2; // FINAL once proposedAt + objection <= now
+    uint8 internal constant CANCEL_PROPOSED = 3;
+    uint8 internal constant CANCELLED = 4;
+
+    // deal outcome
+    uint8 internal constant DELIVERED = 1;
+    uint8 internal constant SLASHED = 2;
+    uint8 internal constant REFUNDED = 3;
+    uint256 internal constant LAST_OUTCOME = 6;
+
+    /// @dev The one slot that a fill reads.
+    struct Entry {
+        address payToken;
+        uint40 longStop;
+        uint40 proposedAt;
+        uint8 status;
+        uint8 settlement;
+    }
+
+    /// @dev The one slot that a slash reads; zero unless the market is PROPOSED or FINAL. `propose` demands
+    /// now + objection <= start, and a veto deletes this slot: so start <= now with token != 0 means FINAL.
+    struct Window {
+        address token;
+        uint40 start;
+        uint32 window;
+        uint8 tranches;
+        uint16 tgeBps;
+    }
+
+    struct Ratio {
+        uint128 num;
+        uint128 den;
+    }
+
+    struct Rest {
+        uint32 period;
+        bool extended;
+        uint40 cancelProposedAt;
+    }
+
+    struct Market {
+        Entry entry;
+        Window window;
+        Ratio ratio;
+        Rest rest;
+    }
+
+    /// @dev The one slot of ours that every entry reads.
+    struct Config {
+        uint16 feeBps;
+        uint40 pausedUntil;
+        address guardian;
+    }
+
+    mapping(address token => mapping(address user => uint256)) public balances;
+    mapping(address token => uint256) public fees;
+    mapping(address token => uint256) public liabilities;
+
+    mapping(bytes32 offerHash => uint256) public filled; // units; max when cancelled
+    mapping(address maker => mapping(uint256 word => uint256)) public nonces;
+    mapping(address maker => uint256) public epochs;
+
+    /// @notice `dealHash` while open (with the lowest bit set once the deal has progress), then the outcome, 1..6.
+    mapping(bytes32 id => bytes32) public deals;
+    /// @notice Only for multi-tranche deals: bit i, tranche i is resolved; bit 64 + i, it was slashed.
+    mapping(bytes32 id => uint256) public progress;
+    mapping(bytes32 id => mapping(uint256 tranche => uint256)) public delivered;
+
+    mapping(bytes32 id => Market) internal _markets;
+    mapping(address token => bool) public payTokenAllowed;
+    Config internal _config;
+    address public feeRecipient;
+
+    function _credit(address token, address user, uint256 amount) internal {
+        balances[token][user] += amount;
+    }
+
+    function _debit(address token, address user, uint256 amount) internal {
+        uint256 has = balances[token][user];
+        if (has < amount) revert InsufficientBalance(token, user, has, amount);
+        unchecked {
+            balances[token][user] = has - amount;
+        }
+    }
+
+    /// @dev Deposits and fills only. Returns the fee of now, from the same slot.
+    function _requireEntryOpen() internal view returns (uint256) {
+        Config memory config = _config;
+        if (block.timestamp < config.pausedUntil) revert EntryIsPaused(config.pausedUntil);
+        return config.feeBps;
+    }
+
+    function _requireCaller(address expected) internal view {
+        if (msg.sender != expected) revert NotAllowed(msg.sender, expected);
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+/// @title Why the escrow refuses. docs/protocol.md says for each what the caller can do.
+interface IOTCErrors {
+    // ------------------------------------------------------------------ general
+
+    error ZeroAddress();
+    error ZeroAmount();
+    /// @notice `caller` did what only `expected` may do.
+    error NotAllowed(address caller, address expected);
+    /// @notice `nowTs` is past the last second, `deadline`.
+    error Deadline(uint256 deadline, uint256 nowTs);
+    /// @notice `nowTs` is before the first second, `opensAt`.
+    error TooEarly(uint256 opensAt, uint256 nowTs);
+
+    // ------------------------------------------------------------------ funds
+
+    error TokenNotAllowed(address token);
+    error TokenHasNoCode(address token);
+    /// @notice The token did not arrive in full.
+    error WrongAmountReceived(address token, uint256 expected, uint256 received);
+    error InsufficientBalance(address token, address user, uint256 has, uint256 needs);
+    error EntryIsPaused(uint256 until);
+
+    // ------------------------------------------------------------------ markets
+
+    /// @notice `what` is the name of the field that breaks a rule, as ASCII.
+    error BadTerms(bytes32 what);
+    error BadSettlement(bytes32 what);
+    error MarketExists(bytes32 market);
+    error UnknownMarket(bytes32 market);
+    /// @notice The status codes are those of `marketStatus`.
+    error WrongMarketStatus(bytes32 market, uint8 status);
+    error AlreadyExtended(bytes32 market);
+    error NoSettlement(bytes32 market);
+
+    // ------------------------------------------------------------------ offers
+
+    /// @notice `what` is the name of the field that breaks a rule, as ASCII.
+    error BadOffer(bytes32 what);
+    error BadSignature(address signer);
+    error SelfTrade(address user);
+    error WrongEpoch(uint256 signed, uint256 current);
+    error FeeTooHigh(uint256 feeBps, uint256 maxFeeBps);
+    /// @notice Filled in whole, cancelled, or its nonce invalidated.
+    error OfferConsumed(bytes32 offerHash);
+    /// @notice `minimum` is the smallest fill now, `left` the largest.
+    error BadFill(uint256 units, uint256 minimum, uint256 left);
+
+    // ------------------------------------------------------------------ deals
+
+    error UnknownDeal(bytes32 id);
+    /// @notice The struct is not the pre-image of the open deal.
+    error DealMismatch(bytes32 id);
+    error DealClosed(bytes32 id, uint256 outcome);
+    error TrancheClosed(bytes32 id, uint256 tranche);
+    error BadTranche(uint256 tranche, uint256 tranches);
+    error NothingDelivered(address token);
+    error NotRefundable(bytes32 market, uint8 status, uint256 longStop);
+
+    // ------------------------------------------------------------------ owner
+
+    error FeeAboveCap(uint256 feeBps, uint256 cap);
+    error PauseTooLong(uint256 until, uint256 latest);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+/// @title Is this the signer's signature? Keys first, then contract wallets.
+library Signatures {
+    /// @notice ECDSA is tried before EIP-1271, so that an account with EIP-7702 code still signs with its key.
+    /// ECDSA: exactly 65 bytes, low s, v 27 or 28. EIP-1271: static call, the magic value in exactly 32 bytes.
+    function isValid(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
+        (address recovered, ECDSA.RecoverError err,) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (err == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        if (signer.code.length == 0) return false;
+
+        bytes memory request = abi.encodeCall(IERC1271.isValidSignature, (digest, signature));
+        bool ok;
+        uint256 size;
+        uint256 word;
+        assembly ("memory-safe") {
+            mstore(0, 0)
+            ok := staticcall(gas(), signer, add(request, 0x20), mload(request), 0, 0x20) // copies 32 bytes at most
+            size := returndatasize()
+            word := mload(0)
+        }
+        return ok && size == 32 && bytes32(word) == bytes32(IERC1271.isValidSignature.selector);
+    }
+}
