@@ -1,0 +1,99 @@
+"""Amounts of a deal, exactly as the contract computes them (docs/protocol.md; OTCEscrow's Shares and Settlement).
+
+All numbers are non-negative integers: units of the program, base units of a token, or 1/10,000 (`bps`).
+"""
+
+from dataclasses import dataclass
+
+BPS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Settlement terms. Times are unix seconds, durations seconds; `window` includes an extension."""
+
+    ratio_num: int
+    ratio_den: int
+    start: int
+    window: int
+    tge_bps: int
+    tranches: int
+    period: int
+
+
+@dataclass(frozen=True, slots=True)
+class Payout:
+    """Credits of one settlement, base units of the payment token."""
+
+    to_buyer: int
+    to_seller: int
+    fee: int
+
+
+def due_for(units: int, terms: Terms) -> int:
+    """ceil(units * ratio): base units of the settlement token due over all tranches."""
+    return -(-units * terms.ratio_num // terms.ratio_den)
+
+
+def cumulative(total: int, part: int, whole: int) -> int:
+    """floor(total * part / whole), and exactly `total` when part == whole (whole may then be 0)."""
+    return total if part == whole else total * part // whole
+
+
+def share_of_tranche(total: int, terms: Terms, tranche: int) -> int:
+    """Share of `total` in `tranche` (0-based): a difference of cumulative floors, so all shares sum to `total`."""
+    if terms.tranches == 1:
+        return total
+    return _up_to(total, terms, tranche + 1) - _up_to(total, terms, tranche)
+
+
+def _up_to(total: int, terms: Terms, count: int) -> int:
+    """What the first `count` tranches have together."""
+    if count == 0:
+        return 0
+    rest = terms.tranches - 1
+    return cumulative(total, terms.tge_bps * rest + (BPS - terms.tge_bps) * (count - 1), BPS * rest)
+
+
+def due_in_tranche(units: int, terms: Terms, tranche: int) -> int:
+    """Base units of the settlement token due in one tranche."""
+    return share_of_tranche(due_for(units, terms), terms, tranche)
+
+
+def opens_at(terms: Terms, tranche: int) -> int:
+    """First second in which `tranche` may be delivered."""
+    return terms.start + tranche * terms.period
+
+
+def deadline(terms: Terms, tranche: int) -> int:
+    """Last second in which `tranche` may be delivered; one later it may be slashed."""
+    return opens_at(terms, tranche) + terms.window
+
+
+def delivery_payout(*, payment: int, collateral: int, fee_bps: int, before: int, after: int, whole: int) -> Payout:
+    """For bringing a tranche from `before` to `after` of `whole` tokens. `payment`, `collateral`: the tranche's shares.
+
+    Each amount is a difference of cumulative floors: deliveries in parts pay, in sum, what one delivery would.
+    """
+    paid, paid_before = cumulative(payment, after, whole), cumulative(payment, before, whole) if before else 0
+    back, back_before = cumulative(collateral, after, whole), cumulative(collateral, before, whole) if before else 0
+    fee = paid * fee_bps // BPS - paid_before * fee_bps // BPS
+    return Payout(to_buyer=0, to_seller=paid - paid_before + back - back_before - fee, fee=fee)
+
+
+def slash_payout(*, payment: int, collateral: int, delivered: int, whole: int) -> Payout:
+    """For a tranche whose window closed with `delivered` of `whole` tokens: the rest of payment and collateral."""
+    kept = cumulative(payment, delivered, whole) + cumulative(collateral, delivered, whole) if delivered else 0
+    return Payout(to_buyer=payment + collateral - kept, to_seller=0, fee=0)
+
+
+def refund_payout(*, payment: int, collateral: int) -> Payout:
+    """Each side gets its own back."""
+    return Payout(to_buyer=payment, to_seller=collateral, fee=0)
+
+
+def open_shares(payment: int, collateral: int, *, delivered: int, whole: int) -> tuple[int, int]:
+    """(payment, collateral) of an unresolved tranche that is still locked after `delivered` of `whole` tokens."""
+    if not delivered:
+        return payment, collateral
+    return payment - cumulative(payment, delivered, whole), collateral - cumulative(collateral, delivered, whole)
