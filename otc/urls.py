@@ -3,7 +3,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from otc.api import health
+
 urlpatterns = [
+    path("livez", health.livez),
+    path("readyz", health.readyz),
     path("api/v1/", include("otc.api.urls")),
     path("admin/", admin.site.urls),
     path("", include("otc.web.urls")),

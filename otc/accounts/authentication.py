@@ -1,4 +1,3 @@
-from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -10,7 +9,7 @@ from otc.accounts.services import token_user
 class BearerAuthentication(BaseAuthentication):
     """`Authorization: Bearer flk_…`, from POST /api/v1/auth/verify."""
 
-    def authenticate(self, request: Request | HttpRequest) -> tuple[User, str] | None:
+    def authenticate(self, request: Request) -> tuple[User, str] | None:
         parts = get_authorization_header(request).split()
         if not parts or parts[0].lower() != b"bearer":
             return None
@@ -20,5 +19,5 @@ class BearerAuthentication(BaseAuthentication):
             raise AuthenticationFailed("The token is unknown or has expired: sign in again at /api/v1/auth/verify.")
         return user, token
 
-    def authenticate_header(self, request: Request | HttpRequest) -> str:  # noqa: ARG002 - DRF's signature
+    def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         return 'Bearer realm="forelock"'

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models import Q
@@ -13,11 +14,8 @@ from otc.core.fields import AddressField, Hash32Field, to_checksum
 class UserManager(BaseUserManager["User"]):
     def for_wallet(self, address: str) -> "User":
         """The account of a wallet, made on first sight."""
-        user, created = self.get_or_create(address=address, defaults={"username": address})
-        if created:
-            user.set_unusable_password()
-            user.save(update_fields=["password"])
-        return user
+        defaults = {"username": address, "password": make_password(None)}
+        return self.get_or_create(address=address, defaults=defaults)[0]
 
     def create_superuser(self, username: str, password: str | None = None, **extra: Any) -> "User":
         user = self.model(username=username, is_staff=True, is_superuser=True, **extra)
@@ -42,6 +40,12 @@ class User(AbstractBaseUser, PermissionsMixin):
             # A key that signs in must never open the admin panel.
             models.CheckConstraint(
                 condition=Q(address=None) | Q(is_staff=False, is_superuser=False), name="wallet_is_no_staff"
+            ),
+            # A wallet's user name is its address: nobody else may take one that looks like it.
+            models.CheckConstraint(
+                condition=Q(address__isnull=False) | ~Q(username__istartswith="0x"),
+                name="staff_name_is_no_address",
+                violation_error_message="The name of a staff account can't start with 0x: that is how wallets are named.",
             ),
         ]
 

@@ -1,3 +1,15 @@
-from django.urls import URLPattern
+"""/api/v1/: sign-in and the schema here, the rest with what it is about."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, URLResolver, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from otc.api import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("auth/nonce", views.NonceView.as_view()),
+    path("auth/verify", views.VerifyView.as_view()),
+    path("auth/sign-out", views.SignOutView.as_view()),
+    path("me", views.MeView.as_view()),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+]

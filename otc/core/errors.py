@@ -37,6 +37,14 @@ class ErrorCode(StrEnum):
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     IDEMPOTENCY_IN_FLIGHT = "idempotency_in_flight"
     PAUSED = "paused"
+    # Refusals of the protocol itself, before any rule of ours.
+    MALFORMED = "malformed"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    INTERNAL = "internal"
 
 
 # HTTP status of each code that is not 422 (the request was understood, a rule refuses it).
@@ -54,6 +62,13 @@ STATUS_OF: dict[ErrorCode, int] = {
     ErrorCode.IDEMPOTENCY_IN_FLIGHT: 409,
     ErrorCode.CHAIN_UNAVAILABLE: 503,
     ErrorCode.PAUSED: 503,
+    ErrorCode.MALFORMED: 400,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.NOT_ACCEPTABLE: 406,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.TOO_MANY_REQUESTS: 429,
+    ErrorCode.INTERNAL: 500,
 }
 DEFAULT_STATUS = 422
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
-from eth_utils import to_checksum_address
+from eth_utils.address import to_checksum_address
 
 UINT256_MAX = 2**256 - 1
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -37,7 +37,7 @@ def to_checksum(address: str) -> str:
     return str(to_checksum_address(address))
 
 
-class HexField(models.BinaryField):
+class HexField(models.BinaryField):  # type: ignore[type-arg]  # not generic at run time
     """`size` bytes, as lower-case hex in Python."""
 
     size = 0
@@ -89,7 +89,7 @@ class Hash32Field(HexField):
     size = 32
 
 
-class Uint256Field(models.DecimalField):
+class Uint256Field(models.DecimalField):  # type: ignore[type-arg]  # not generic at run time
     """An integer 0 … 2^256-1, `int` in Python. Base units of a token, units, nonces."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -119,7 +119,7 @@ class Uint256Field(models.DecimalField):
     def get_prep_value(self, value: Any) -> Any:
         return models.Field.get_prep_value(self, value)
 
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002 - Django's signature
         value = value if prepared else self.get_prep_value(value)
         return Decimal(value) if isinstance(value, int) else value
 

@@ -5,7 +5,7 @@ from eth_account import Account
 from eth_account.messages import SignableMessage, _hash_eip191_message
 from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyValidationError
+from eth_utils.exceptions import ValidationError as KeyValidationError
 from requests.exceptions import RequestException
 from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractLogicError, Web3Exception
@@ -31,6 +31,13 @@ def recover(digest: bytes, signature: bytes) -> str | None:
         return Signature(vrs=vrs).recover_public_key_from_msg_hash(digest).to_address().lower()
     except (BadSignature, KeyValidationError, ValueError):
         return None
+
+
+def with_v_27(signature: bytes) -> bytes:
+    """Some hardware wallets write the recovery id as 0/1; contracts and we want 27/28."""
+    if len(signature) == ECDSA_LENGTH and signature[64] in {0, 1}:
+        return signature[:64] + bytes([signature[64] + 27])
+    return signature
 
 
 def contract_accepts(*, chain: Chain, wallet: str, digest: bytes, signature: bytes) -> bool:

@@ -1,0 +1,60 @@
+"""Serializer parts that every REST view shares: strict input, chain values as text."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from rest_framework import serializers
+
+from otc.core.fields import normal_hex, to_checksum
+
+HEX_BYTES = re.compile(r"0[xX]([0-9a-fA-F]{2})*")
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses keys that it does not know, by name: a misspelt option must not be dropped in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = {name for name, field in self.fields.items() if not field.read_only}
+            if unknown := [key for key in data if key not in known]:
+                allowed = ", ".join(sorted(known))
+                raise serializers.ValidationError(
+                    {str(key)[:80]: [f"Unknown field. Known here: {allowed}."] for key in unknown}
+                )
+        return super().to_internal_value(data)
+
+
+class AddressField(serializers.Field[str, str, str, Any]):
+    """An address: any case in, lower-case inside, EIP-55 out."""
+
+    default_error_messages = {"invalid": "Expected an address: 0x and 40 hex digits."}
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            if not isinstance(data, str):
+                self.fail("invalid")
+            return normal_hex(data, 20)
+        except ValueError:
+            self.fail("invalid")
+
+    def to_representation(self, value: str) -> str:
+        return to_checksum(value)
+
+
+class HexBytesField(serializers.Field[bytes, str, str, Any]):
+    """Bytes as 0x-hex, `max_bytes` at most."""
+
+    default_error_messages = {"invalid": "Expected 0x and at most {limit} bytes as hex digits."}
+
+    def __init__(self, *, max_bytes: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_bytes = max_bytes
+
+    def to_internal_value(self, data: Any) -> bytes:
+        if not isinstance(data, str) or not HEX_BYTES.fullmatch(data) or len(data) > 2 + 2 * self.max_bytes:
+            self.fail("invalid", limit=self.max_bytes)
+        return bytes.fromhex(data[2:])
+
+    def to_representation(self, value: bytes) -> str:
+        return "0x" + bytes(value).hex()
