@@ -127,7 +127,7 @@ class DealTranche(models.Model):
 
 
 class AccountKind(models.TextChoices):
-    """Where money stands. EXTERNAL is the world outside the escrow, and may go below zero."""
+    """Where money stands. EXTERNAL is the world outside the escrow: what came from there and has not gone back."""
 
     FREE = "free", "Free balance"
     LOCKED = "locked", "Locked in a deal"
@@ -136,13 +136,18 @@ class AccountKind(models.TextChoices):
 
 
 class Account(models.Model):
-    """One balance of the double-entry ledger: (chain, token, kind, owner or deal)."""
+    """One balance of the double-entry ledger: (chain, token, kind, owner or deal).
+
+    `balance` is the running sum of its transfers that are not void (`reconcile` recounts it): credits - debits, and for
+    EXTERNAL debits - credits, so it is never negative (escrow.domain.ledger).
+    """
 
     chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
     token = AddressField(help_text="Payment tokens, and tokens delivered into escrow.")
     kind = models.CharField(max_length=8, choices=AccountKind)
     owner = AddressField(help_text="The user of a free balance; else the zero address.", default=ZERO_ADDRESS)
     deal_id = Hash32Field(null=True, help_text="The deal of a locked balance.")
+    balance = Uint256Field(default=0, help_text="Base units, at depth seen.")
 
     class Meta:
         constraints = [
@@ -154,6 +159,7 @@ class Account(models.Model):
                 name="account_locked_has_deal",
             ),
         ]
+        indexes = [models.Index(fields=["owner", "chain"], condition=Q(kind="free"), name="account_by_owner")]
 
 
 class TransferState(models.TextChoices):
@@ -183,7 +189,4 @@ class Transfer(models.Model):
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_moves"),
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
         ]
-        indexes = [
-            models.Index(fields=["debit"], condition=~Q(state="void"), name="transfer_live_debits"),
-            models.Index(fields=["credit"], condition=~Q(state="void"), name="transfer_live_credits"),
-        ]
+        indexes = [models.Index(fields=["event"], condition=Q(state="pending"), name="transfer_pending")]

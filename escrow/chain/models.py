@@ -1,10 +1,17 @@
-"""What was read from the chain, as it was: headers and logs. A reorg clears `canonical`; nothing is deleted."""
+"""What was read from the chain, as it was: headers and logs. A reorg clears `canonical`; nothing is deleted.
+
+A block that comes back after a reorg is read again, as new rows: so what hangs on a row (ledger transfers) is never revived.
+"""
 
 from django.db import models
 from django.db.models import Q
 
 from otc.core.fields import AddressField, Hash32Field
 from otc.core.models import Chain
+
+
+# Events that set a value which is not tied to a deal, market or offer: after a reorg the last canonical one counts.
+RARE_EVENTS = ["EntryPaused", "EpochBumped", "FeeSet", "NoncesInvalidated", "PayTokenSet"]
 
 
 class Depth(models.TextChoices):
@@ -25,7 +32,9 @@ class Block(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["chain", "hash"], name="block_hash_once"),
+            models.UniqueConstraint(
+                fields=["chain", "hash"], condition=Q(canonical=True), name="block_canonical_hash_once"
+            ),
             models.UniqueConstraint(
                 fields=["chain", "number"], condition=Q(canonical=True), name="block_canonical_number_once"
             ),
@@ -48,6 +57,10 @@ class ChainEvent(models.Model):
     data = models.BinaryField()
     name = models.CharField(max_length=40, help_text="Event of the escrow; empty: unknown to this version.")
     args = models.JSONField(help_text="Decoded; integers as decimal strings.")
+    # What it is about, for timelines and for rebuilding one aggregate.
+    deal_id = Hash32Field(null=True, help_text="Filled, Delivered, Settled.")
+    market_id = Hash32Field(null=True, help_text="Filled, and what happens to a market.")
+    offer_hash = Hash32Field(null=True, help_text="Filled, OfferCancelled.")
     canonical = models.BooleanField(default=True)
 
     class Meta:
@@ -58,6 +71,14 @@ class ChainEvent(models.Model):
                 fields=["chain", "block_number", "log_index"], condition=Q(canonical=True), name="chain_event_order"
             ),
             models.Index(fields=["tx_hash"], name="chain_event_tx"),
+            models.Index(fields=["deal_id"], condition=Q(deal_id__isnull=False), name="chain_event_deal"),
+            models.Index(fields=["market_id"], condition=Q(market_id__isnull=False), name="chain_event_market"),
+            models.Index(fields=["offer_hash"], condition=Q(offer_hash__isnull=False), name="chain_event_offer"),
+            models.Index(
+                fields=["chain", "name", "block_number"],
+                condition=Q(name__in=RARE_EVENTS),
+                name="chain_event_rare",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -70,5 +91,10 @@ class ChainCursor(models.Model):
     chain = models.OneToOneField(Chain, on_delete=models.PROTECT, primary_key=True, related_name="cursor")
     tip_number = models.PositiveBigIntegerField()
     tip_hash = Hash32Field()
-    posted_number = models.PositiveBigIntegerField(default=0, help_text="Ledger transfers up to this block are posted.")
+    final_number = models.BigIntegerField(
+        default=-1, help_text="Never goes down. Up to here transfers are posted and `final` is announced; -1: nothing yet."
+    )
+    announce_from = models.PositiveBigIntegerField(
+        help_text="Older events were history when this chain was first read: they make no outbox rows."
+    )
     updated_at = models.DateTimeField(auto_now=True)
