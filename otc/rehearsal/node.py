@@ -8,8 +8,11 @@ from typing import Any
 import orjson
 import requests
 
+from otc.core import clock
+
 BATCH = 100  # calls per request: more makes anvil slow to answer the others
 TIMEOUT = 60  # seconds; a block of 300 transactions takes one or two
+POLL_SECONDS = 0.1
 PATIENCE = 200  # blocks without a receipt until a transaction counts as lost
 
 Call = tuple[str, Sequence[Any]]
@@ -111,7 +114,7 @@ class Node:
             if mine:
                 self.mine()
             elif turn:
-                threading.Event().wait(0.1)
+                clock.wait(POLL_SECONDS)
             waiting = [h for h in hashes if h not in found]
             found |= {h: r for h, r in zip(waiting, self.receipts(waiting), strict=True) if r is not None}
             if len(found) == len(set(hashes)):
