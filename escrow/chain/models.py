@@ -9,7 +9,6 @@ from django.db.models import Q
 from otc.core.fields import AddressField, Hash32Field
 from otc.core.models import Chain
 
-
 # Events that set a value which is not tied to a deal, market or offer: after a reorg the last canonical one counts.
 RARE_EVENTS = ["EntryPaused", "EpochBumped", "FeeSet", "NoncesInvalidated", "PayTokenSet"]
 
@@ -92,7 +91,8 @@ class ChainCursor(models.Model):
     tip_number = models.PositiveBigIntegerField()
     tip_hash = Hash32Field()
     final_number = models.BigIntegerField(
-        default=-1, help_text="Never goes down. Up to here transfers are posted and `final` is announced; -1: nothing yet."
+        default=-1,
+        help_text="Never goes down. Up to here transfers are posted and `final` is announced; -1: nothing yet.",
     )
     announce_from = models.PositiveBigIntegerField(
         help_text="Older events were history when this chain was first read: they make no outbox rows."

@@ -1,0 +1,216 @@
+"""JSON-RPC to one node: batches, time-outs, and a closed list of what can go wrong. Never call it inside a transaction."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from functools import cache
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+from requests.adapters import HTTPAdapter
+
+CONNECT_TIMEOUT = 3.0  # seconds
+READ_TIMEOUT = 20.0  # seconds; a wide eth_getLogs is the slowest thing we ask
+BATCH_MAX = 100  # calls in one HTTP request: what the strictest public providers allow
+HTTP_TOO_MANY = 429
+HTTP_ERROR = 400
+
+Call = tuple[str, Sequence[Any]]  # method, params
+
+
+class RpcFault(StrEnum):
+    """What went wrong. REVERTED and REFUSED are answers about the call; all others are about the node."""
+
+    UNREACHABLE = "unreachable"  # no connection, or broken off
+    TIMEOUT = "timeout"
+    RATE_LIMITED = "rate_limited"
+    RANGE_TOO_WIDE = "range_too_wide"  # eth_getLogs: ask for fewer blocks
+    UNKNOWN_BLOCK = "unknown_block"  # the node doesn't have what we asked about (yet, or any more)
+    REVERTED = "reverted"  # eth_call: the contract refused
+    REFUSED = "refused"  # any other error object
+    MALFORMED = "malformed"  # not JSON-RPC, or not of the promised shape
+    WRONG_CHAIN = "wrong_chain"
+
+
+class RpcError(Exception):
+    """A call failed. `data` is the error object's data (revert bytes as 0x-hex) where there is some."""
+
+    def __init__(self, fault: RpcFault, detail: str, *, data: str = "") -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+        self.detail = detail
+        self.data = data
+
+
+class Node(Protocol):
+    """What the chain reader needs of a node. `width` remembers how many blocks of logs it gives at once."""
+
+    name: str
+    width: "RangeWidth"
+
+    def batch(self, calls: Sequence[Call]) -> list[Any]:
+        """Results in order; RpcError when any call fails."""
+
+
+class RangeWidth:
+    """Blocks per eth_getLogs that a node allows: halves on refusal, grows by an eighth, never back past what was refused."""
+
+    START, LARGEST = 1_000, 10_000
+
+    def __init__(self) -> None:
+        self.blocks = self.START
+        self._refused: int | None = None
+
+    def refuse(self, width: int) -> None:
+        """`width` blocks were too many."""
+        self._refused = min(width, self._refused or width)
+        self.blocks = max(1, width // 2)
+
+    def accept(self, width: int) -> None:
+        """`width` blocks went well. A range shorter than allowed says nothing."""
+        if width >= self.blocks:
+            ceiling = self.LARGEST if self._refused is None else self._refused - 1
+            self.blocks = max(1, min(self.blocks + self.blocks // 8 + 1, ceiling))
+
+
+class HttpNode:
+    """A node behind an HTTP endpoint. Checks the chain id before its first answer."""
+
+    def __init__(self, url: str, chain_id: int) -> None:
+        self.name = urlsplit(url).netloc.rsplit("@", maxsplit=1)[-1]  # no path: providers put their keys there
+        self.width = RangeWidth()
+        self._url = url
+        self._chain_id = chain_id
+        self._checked = False
+        self._session = requests.Session()
+        self._session.trust_env = False  # an endpoint is what the operator configured, not what a proxy variable says
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=4))
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=4))
+
+    def batch(self, calls: Sequence[Call]) -> list[Any]:
+        """Results in order. Errors: RpcError of the first call that failed, or of the transport."""
+        self._check_chain()
+        results: list[Any] = []
+        for start in range(0, len(calls), BATCH_MAX):
+            results += _results(self._post(calls[start : start + BATCH_MAX]))
+        return results
+
+    def call(self, method: str, *params: Any) -> Any:
+        return self.batch([(method, params)])[0]
+
+    def answers(self, calls: Sequence[Call]) -> list[Any]:
+        """As `batch`, but a call that the node answered with an error has its RpcError in the list."""
+        self._check_chain()
+        answers: list[Any] = []
+        for start in range(0, len(calls), BATCH_MAX):
+            answers += [_answer(item) for item in self._post(calls[start : start + BATCH_MAX])]
+        return answers
+
+    def _check_chain(self) -> None:
+        if self._checked:
+            return
+        found = int(_results(self._post([("eth_chainId", [])]))[0], 16)
+        if found != self._chain_id:
+            raise RpcError(
+                RpcFault.WRONG_CHAIN, f"{self.name} serves chain {found}, this is configured as {self._chain_id}"
+            )
+        self._checked = True
+
+    def _post(self, calls: Sequence[Call]) -> list[dict[str, Any]]:
+        body = orjson.dumps(
+            [
+                {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
+                for i, (method, params) in enumerate(calls)
+            ]
+        )
+        try:
+            response = self._session.post(
+                self._url,
+                data=body,
+                headers={"Content-Type": "application/json"},
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+            )
+            content = response.content
+        except requests.Timeout as error:
+            raise RpcError(RpcFault.TIMEOUT, f"{self.name} took too long") from error
+        except requests.RequestException as error:
+            raise RpcError(RpcFault.UNREACHABLE, f"{self.name}: {type(error).__name__}") from error
+        if response.status_code == HTTP_TOO_MANY:
+            raise RpcError(RpcFault.RATE_LIMITED, f"{self.name} asks us to slow down")
+        return _in_order(content, len(calls), self.name, response.status_code)
+
+
+def _in_order(content: bytes, count: int, name: str, status: int) -> list[dict[str, Any]]:
+    """The response objects by id: a batch may come back in any order."""
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        fault = RpcFault.UNREACHABLE if status >= HTTP_ERROR else RpcFault.MALFORMED
+        raise RpcError(fault, f"{name} answered {status} with something that is not JSON") from error
+    if isinstance(answer, dict) and "error" in answer:  # the batch as a whole was refused
+        raise _fault_of(answer["error"])
+    if not isinstance(answer, list) or len(answer) != count:
+        raise RpcError(RpcFault.MALFORMED, f"{name} gave no answer to each of {count} calls")
+    by_id = {item.get("id"): item for item in answer if isinstance(item, dict)}
+    if set(by_id) != set(range(count)):
+        raise RpcError(RpcFault.MALFORMED, f"{name} mixed up the ids of a batch")
+    return [by_id[index] for index in range(count)]
+
+
+def _results(items: Sequence[dict[str, Any]]) -> list[Any]:
+    results = []
+    for item in items:
+        answer = _answer(item)
+        if isinstance(answer, RpcError):
+            raise answer
+        results.append(answer)
+    return results
+
+
+def _answer(item: dict[str, Any]) -> Any:
+    return _fault_of(item["error"]) if item.get("error") is not None else item.get("result")
+
+
+# What nodes and providers write, matched in this order, lower case. Texts differ between programs; codes say little.
+PHRASES: tuple[tuple[str, RpcFault], ...] = (
+    ("revert", RpcFault.REVERTED),
+    ("rate limit", RpcFault.RATE_LIMITED),
+    ("too many requests", RpcFault.RATE_LIMITED),
+    ("request limit", RpcFault.RATE_LIMITED),
+    ("block range", RpcFault.RANGE_TOO_WIDE),
+    ("range is too", RpcFault.RANGE_TOO_WIDE),
+    ("range too", RpcFault.RANGE_TOO_WIDE),
+    ("more than", RpcFault.RANGE_TOO_WIDE),
+    ("maximum distance", RpcFault.RANGE_TOO_WIDE),
+    ("response size", RpcFault.RANGE_TOO_WIDE),
+    ("too large", RpcFault.RANGE_TOO_WIDE),
+    ("query timeout", RpcFault.RANGE_TOO_WIDE),
+    ("unknown block", RpcFault.UNKNOWN_BLOCK),
+    ("block not found", RpcFault.UNKNOWN_BLOCK),
+    ("header not found", RpcFault.UNKNOWN_BLOCK),
+    ("blockoutofrange", RpcFault.UNKNOWN_BLOCK),
+    ("out of range", RpcFault.UNKNOWN_BLOCK),
+    ("timeout", RpcFault.TIMEOUT),
+)
+
+
+def _fault_of(error: Any) -> RpcError:
+    if not isinstance(error, dict):
+        return RpcError(RpcFault.REFUSED, str(error)[:200])
+    message = str(error.get("message", ""))
+    data = error.get("data", "")
+    lowered = message.lower()
+    fault = next((fault for phrase, fault in PHRASES if phrase in lowered), RpcFault.REFUSED)
+    return RpcError(fault, message[:200], data=data if isinstance(data, str) else "")
+
+
+@cache
+def http_node(url: str, chain_id: int) -> HttpNode:
+    """The process's connection to an endpoint: kept open, and its learnt range width with it."""
+    return HttpNode(url, chain_id)
+
+
+def nodes_of(rpc_urls: Sequence[str], chain_id: int) -> list[Node]:
+    """The nodes of a chain, best first."""
+    return [http_node(url, chain_id) for url in rpc_urls]
