@@ -1,7 +1,8 @@
 """Rows as the structs of the contract: the one place where the two meet. Pure; related rows must be loaded."""
 
 from escrow.contracts import bindings
-from escrow.models import Deal
+from escrow.domain.payouts import Terms
+from escrow.models import Deal, SettlementTerms
 from points.models import Market, Offer
 
 
@@ -25,6 +26,19 @@ def market_terms(market: Market) -> bindings.MarketTerms:
         max_ratio_num=market.max_ratio_num,
         max_ratio_den=market.max_ratio_den,
         rules_hash=market.rules_hash,
+    )
+
+
+def settlement_terms(row: SettlementTerms) -> Terms:
+    """The proposed or final terms, as the pay-out rules want them."""
+    return Terms(
+        ratio_num=row.ratio_num,
+        ratio_den=row.ratio_den,
+        start=row.start,
+        window=row.window,
+        tge_bps=row.tge_bps,
+        tranches=row.tranches,
+        period=row.period,
     )
 
 

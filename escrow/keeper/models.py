@@ -30,7 +30,7 @@ class Signer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.address
+        return str(self.address)
 
 
 class IntentState(models.TextChoices):

@@ -1,0 +1,141 @@
+"""Follows every nonce from the first one that is not final: mined or not, on the canonical chain or not, final or not.
+
+A receipt counts only when its block is canonical: in our table of blocks, or, where the table has no block of that height, on
+the node at that height. Cases of one nonce:
+- mined and final: its intents are DONE, and the nonce is never looked at again;
+- mined, not final: MINED;
+- was mined, no longer (reorg): back to SENT; the stored bytes go out again;
+- mined but reverted: its intents are planned anew, FAILED after the third time; the nonce is followed to the end all the same;
+- not mined, and the account's count at the safe block is already past it: somebody else used our key → halt.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Case, F, Value, When
+
+from escrow.keeper.models import Attempt, Intent, IntentState, Signer
+from escrow.keeper.node import Receipt
+from escrow.keeper.step import HaltError, Step
+from escrow.models import Block
+from otc.core.locks import lock_row, lock_rows
+
+
+@dataclass(slots=True)
+class Slot:
+    """All attempts at one nonce, oldest first, and which of them the canonical chain holds."""
+
+    nonce: int
+    attempts: list[Attempt]
+    mined: Attempt | None = None
+    receipt: Receipt | None = None
+    final: bool = False
+    seen_anywhere: bool = False
+
+
+def confirm(step: Step) -> list[Slot]:
+    """Asks for the receipts of all nonces that are not final, writes down what follows, and returns those not mined.
+
+    Raises HaltError when a stranger used one of our nonces.
+    """
+    row = Signer.objects.get(pk=step.signer_pk)
+    slots = _open_slots(row)
+    _look_up(step, slots)
+    waiting = [slot for slot in slots if slot.mined is None]
+    taken = [slot for slot in waiting if not slot.seen_anywhere and slot.nonce < step.pulse.nonce_safe]
+    if taken:
+        _look_up(step, taken)  # once more: the first answer may have come from a node that lagged
+        for slot in taken:
+            if not slot.seen_anywhere:
+                raise HaltError(f"Nonce {slot.nonce} was used by a transaction that the keeper did not send.")
+        waiting = [slot for slot in slots if slot.mined is None]
+    if slots:
+        _write(step, slots)
+    return waiting
+
+
+def _open_slots(row: Signer) -> list[Slot]:
+    attempts: dict[int, list[Attempt]] = defaultdict(list)
+    for attempt in Attempt.objects.filter(signer=row, nonce__gte=row.final_nonce).order_by("nonce", "pk"):
+        attempts[attempt.nonce].append(attempt)
+    return [Slot(nonce, group) for nonce, group in attempts.items()]
+
+
+def _look_up(step: Step, slots: Sequence[Slot]) -> None:
+    """Fills in mined, receipt, final and seen_anywhere."""
+    pairs = [(slot, attempt) for slot in slots for attempt in slot.attempts]
+    if not pairs:
+        return
+    found = step.node.receipts([attempt.tx_hash for _, attempt in pairs])
+    receipts = {attempt.pk: receipt for (_, attempt), receipt in zip(pairs, found, strict=True) if receipt is not None}
+    canonical = _canonical(step, list(receipts.values()))
+    final_number = step.chain.final_number
+    for slot, attempt in pairs:
+        receipt = receipts.get(attempt.pk)
+        if receipt is None:
+            continue
+        slot.seen_anywhere = True
+        if receipt.block_hash in canonical:
+            slot.mined, slot.receipt = attempt, receipt
+            slot.final = final_number is not None and receipt.block_number <= final_number
+
+
+def _canonical(step: Step, receipts: Sequence[Receipt]) -> set[str]:
+    """Which of the receipts' blocks are canonical."""
+    numbers = {receipt.block_number for receipt in receipts}
+    ours = dict(
+        Block.objects.filter(chain=step.chain, number__in=numbers, canonical=True).values_list("number", "hash")
+    )
+    missing = sorted(numbers - set(ours))
+    theirs = dict(zip(missing, step.node.block_hashes(missing) if missing else [], strict=True))
+    return {
+        receipt.block_hash
+        for receipt in receipts
+        if receipt.block_hash == ours.get(receipt.block_number, theirs.get(receipt.block_number))
+    }
+
+
+@transaction.atomic
+def _write(step: Step, slots: Sequence[Slot]) -> None:
+    row = lock_row(Signer.objects.filter(pk=step.signer_pk))
+    assert row is not None  # noqa: S101 - signers are never deleted while their driver runs
+    attempts = [attempt.pk for slot in slots for attempt in slot.attempts]
+    lock_rows(Intent.objects.filter(attempt__in=attempts, state__in=[IntentState.SENT, IntentState.MINED]).only("pk"))
+    for slot in slots:
+        _write_attempts(slot)
+        _write_intents(step, slot)
+    final = {slot.nonce for slot in slots if slot.final}
+    nonce = row.final_nonce
+    while nonce in final:
+        nonce += 1
+    if nonce != row.final_nonce:
+        row.final_nonce = nonce
+        row.save(update_fields=["final_nonce"])
+
+
+def _write_attempts(slot: Slot) -> None:
+    """Sets the place of the mined attempt and clears that of the others."""
+    for attempt in slot.attempts:
+        receipt = slot.receipt if attempt is slot.mined else None
+        place = (receipt.block_number, receipt.block_hash, receipt.succeeded) if receipt else (None, None, None)
+        if (attempt.block_number, attempt.block_hash, attempt.succeeded) != place:
+            attempt.block_number, attempt.block_hash, attempt.succeeded = place
+            attempt.save(update_fields=["block_number", "block_hash", "succeeded"])
+
+
+def _write_intents(step: Step, slot: Slot) -> None:
+    intents = Intent.objects.filter(attempt__in=slot.attempts, state__in=[IntentState.SENT, IntentState.MINED])
+    if slot.mined is None or slot.receipt is None:
+        intents.filter(state=IntentState.MINED).update(state=IntentState.SENT)
+    elif slot.receipt.succeeded:
+        intents.update(state=IntentState.DONE if slot.final else IntentState.MINED, attempt=slot.mined)
+    else:
+        last = step.policy.max_reverts - 1
+        intents.update(
+            state=Case(When(reverts__gte=last, then=Value(IntentState.FAILED)), default=Value(IntentState.PLANNED)),
+            reverts=F("reverts") + 1,
+            attempt=Case(When(reverts__gte=last, then=Value(slot.mined.pk)), default=Value(None)),
+            detail=f"reverted in {slot.mined.tx_hash}",
+        )

@@ -1,0 +1,145 @@
+"""One step of the keeper on one chain: plan, confirm, send again, replace, send new. Steppable by hand; it never waits."""
+
+import logging
+from dataclasses import dataclass
+
+from escrow.contracts import bindings
+from escrow.keeper import planner
+from escrow.keeper.batching import next_batch
+from escrow.keeper.confirming import Slot, confirm
+from escrow.keeper.models import Intent, IntentState, SendResult, Signer
+from escrow.keeper.node import Node, NodeUnavailableError, Pulse
+from escrow.keeper.policy import DEFAULT, Policy
+from escrow.keeper.rpc import RpcNode
+from escrow.keeper.sending import TAKEN, attempt_send, batch_store, replacement_store
+from escrow.keeper.signer import GuardedSigner, TransactionSigner, from_settings
+from escrow.keeper.step import HaltError, PausedError, Step, signer_halt, signer_notice
+from otc.core import clock, flags
+from otc.core.locks import advisory_lock
+from otc.core.models import Chain, FlagName
+
+logger = logging.getLogger(__name__)
+SENDABLE = ("slashBatch(", "refundBatch(")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step did. `idle_because` says why it sent nothing, when something kept it from sending."""
+
+    planned: int = 0
+    sent: int = 0
+    waiting: int = 0
+    idle_because: str = ""
+
+
+def drive_once(
+    *, chain_id: int, node: Node | None = None, signer: TransactionSigner | None = None, policy: Policy = DEFAULT
+) -> Report:
+    """Plans, then drives this process's signer one step on the chain. Two drivers of a signer at once: one does nothing.
+
+    Asks the node outside of transactions only.
+    """
+    planned = planner.plan(chain_id=chain_id)
+    chain = Chain.objects.filter(chain_id=chain_id, active=True).first()
+    signer = signer or from_settings()
+    if chain is None or chain.head_number is None:
+        return Report(planned, idle_because="The chain has not been read yet.")
+    if chain.halted:
+        return Report(planned, idle_because="The chain's reader has halted.")
+    if signer is None:
+        return Report(planned, idle_because="No keeper key is set.")
+    with advisory_lock(f"keeper:{chain_id}:{signer.address}") as got:
+        if not got:
+            return Report(planned, idle_because="Another driver is at work.")
+        row, _ = Signer.objects.get_or_create(chain=chain, address=signer.address)
+        if row.halted:
+            return Report(planned, idle_because=row.halted)
+        return _drive(chain, row, node or RpcNode(chain), signer, policy, planned)
+
+
+def allowed_calls(chain: Chain) -> frozenset[tuple[str, bytes]]:
+    """What the keeper's key may sign: (address, selector)."""
+    return frozenset(
+        (chain.escrow_address, bytes.fromhex(selector[2:]))
+        for signature, selector in bindings.SELECTORS.items()
+        if signature.startswith(SENDABLE)
+    )
+
+
+def _drive(chain: Chain, row: Signer, node: Node, signer: TransactionSigner, policy: Policy, planned: int) -> Report:
+    sent: list[int] = []
+    waiting: list[Slot] = []
+    reason = ""
+    try:
+        pulse = node.pulse(row.address, safe_number=chain.safe_number or 0)
+        _check_nonces(row, pulse)
+        guarded = GuardedSigner(signer, allowed=allowed_calls(chain))
+        step = Step(chain=chain, signer_pk=row.pk, node=node, signer=guarded, policy=policy, pulse=pulse)
+        waiting = confirm(step)
+        _send_again(step, waiting, sent)
+        _send_new(step, len(waiting), sent)
+    except HaltError as error:
+        reason = str(error)
+        logger.critical("keeper %s on %s halts: %s", row.address, chain, reason)
+        signer_halt(signer_pk=row.pk, reason=reason)
+    except PausedError as error:
+        reason = str(error)
+    except NodeUnavailableError as error:
+        reason = f"No endpoint answers: {error}"
+    signer_notice(signer_pk=row.pk, reason=reason)
+    return Report(planned, sent=len(sent), waiting=len(waiting), idle_because=reason)
+
+
+def _check_nonces(row: Signer, pulse: Pulse) -> None:
+    """Compares the node's counts with ours. The first time, and after a halt, takes over the node's."""
+    if row.next_nonce is None:
+        if pulse.nonce_pending != pulse.nonce_latest:
+            raise PausedError("Earlier transactions of this key wait to be mined.")
+        Signer.objects.filter(pk=row.pk).update(next_nonce=pulse.nonce_latest, final_nonce=pulse.nonce_latest)
+        under_way = Intent.objects.filter(attempt__signer=row, state__in=[IntentState.SENT, IntentState.MINED])
+        under_way.update(state=IntentState.PLANNED, attempt=None)
+        row.refresh_from_db()
+        return
+    counted = max(pulse.nonce_latest, pulse.nonce_pending)
+    if counted > row.next_nonce:
+        raise HaltError(
+            f"The node counts {counted} transactions of this key, the keeper made {row.next_nonce}: somebody else signs with it."
+        )
+    if pulse.nonce_latest < row.final_nonce:
+        raise PausedError("The node is behind what was already final: it lags.")
+
+
+def _require_not_paused() -> None:
+    if flags.is_on(FlagName.PAUSE_KEEPER):
+        raise PausedError("Paused by the operators.")
+
+
+def _send_again(step: Step, waiting: list[Slot], sent: list[int]) -> None:
+    """Sends stored bytes that the node does not have, in order of nonce; replaces the first nonce when it is stuck."""
+    if not waiting:
+        return
+    known = step.node.known([slot.attempts[-1].tx_hash for slot in waiting])
+    for index, (slot, is_known) in enumerate(zip(waiting, known, strict=True)):
+        _require_not_paused()
+        last = slot.attempts[-1]
+        if last.send_result == SendResult.UNDERPRICED or (last.send_result == SendResult.REVERTED and not is_known):
+            attempt_send(step, replacement_store(step, slot.attempts))
+            sent.append(slot.nonce)
+        elif not is_known or last.broadcast_at is None:
+            attempt_send(step, last)
+            sent.append(slot.nonce)
+        elif index == 0 and last.broadcast_at < clock.now() - step.policy.stuck_after:
+            attempt_send(step, replacement_store(step, slot.attempts))
+            sent.append(slot.nonce)
+
+
+def _send_new(step: Step, in_flight: int, sent: list[int]) -> None:
+    for _ in range(step.policy.max_in_flight - in_flight):
+        _require_not_paused()
+        batch = next_batch(step)
+        attempt = batch_store(step, batch) if batch is not None else None
+        if attempt is None:
+            return
+        sent.append(attempt.nonce)
+        if attempt_send(step, attempt) not in TAKEN:
+            return

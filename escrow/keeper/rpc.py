@@ -1,0 +1,123 @@
+"""The keeper's questions as JSON-RPC, put to the chain's endpoints in order until one gives a usable answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from escrow.chain.client import Call, RpcError, RpcFault, http_node
+from escrow.contracts import bindings, words
+from escrow.keeper.models import SendResult
+from escrow.keeper.node import NodeUnavailableError, Pulse, Receipt, Simulation, send_result
+from otc.core.models import Chain
+
+# Answers about the call itself; everything else is about the node.
+ABOUT_THE_CALL = {RpcFault.REVERTED, RpcFault.REFUSED}
+TIP_WHERE_UNKNOWN = 10**9  # wei per gas, for nodes without eth_maxPriorityFeePerGas
+
+
+class RpcNode:
+    """escrow.keeper.node.Node over the endpoints of a chain."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._chain_id = chain.chain_id
+        self._urls: list[str] = list(chain.rpc_urls)
+
+    def pulse(self, address: str, *, safe_number: int) -> Pulse:
+        head, tip, balance, latest, pending, safe = self._answers(
+            [
+                ("eth_getBlockByNumber", ["latest", False]),
+                ("eth_maxPriorityFeePerGas", []),
+                ("eth_getBalance", [address, "latest"]),
+                ("eth_getTransactionCount", [address, "latest"]),
+                ("eth_getTransactionCount", [address, "pending"]),
+                ("eth_getTransactionCount", [address, hex(safe_number)]),
+            ]
+        )
+        header = _required(head)
+        return Pulse(
+            number=int(header["number"], 16),
+            base_fee=int(header.get("baseFeePerGas") or "0x0", 16),
+            tip=TIP_WHERE_UNKNOWN if isinstance(tip, RpcError) else int(tip, 16),
+            balance=int(_required(balance), 16),
+            nonce_latest=int(_required(latest), 16),
+            nonce_pending=int(_required(pending), 16),
+            nonce_safe=0 if isinstance(safe, RpcError) else int(safe, 16),
+        )
+
+    def receipts(self, tx_hashes: Sequence[str]) -> list[Receipt | None]:
+        answers = self._answers([("eth_getTransactionReceipt", [tx_hash]) for tx_hash in tx_hashes])
+        return [_receipt(_usable(answer)) for answer in answers]
+
+    def known(self, tx_hashes: Sequence[str]) -> list[bool]:
+        answers = self._answers([("eth_getTransactionByHash", [tx_hash]) for tx_hash in tx_hashes])
+        return [_usable(answer) is not None for answer in answers]
+
+    def block_hashes(self, numbers: Sequence[int]) -> list[str | None]:
+        answers = self._answers([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+        headers = [None if isinstance(answer, RpcError) else answer for answer in answers]
+        return [header["hash"].lower() if header else None for header in headers]
+
+    def read(self, to: str, calls: Sequence[str], *, block: int) -> list[str]:
+        """One eth_call of the contract's own multicall: so all results are of one state."""
+        data = bindings.encode_multicall([words.raw(call) for call in calls])
+        answer = _required(self._answers([("eth_call", [{"to": to, "data": data}, hex(block)])])[0])
+        return [words.hexed(part) for part in words.result(["bytes[]"], answer)[0]]
+
+    def estimate(self, *, sender: str, to: str, data: str) -> Simulation:
+        call = {"from": sender, "to": to, "data": data}
+        return _simulation(self._answers([("eth_estimateGas", [call, "latest"])])[0], with_gas=True)
+
+    def try_each(self, *, sender: str, to: str, calls: Sequence[str], block: int) -> list[Simulation]:
+        asked: list[Call] = [("eth_call", [{"from": sender, "to": to, "data": data}, hex(block)]) for data in calls]
+        return [_simulation(answer, with_gas=False) for answer in self._answers(asked)]
+
+    def send(self, raw: bytes) -> tuple[SendResult, str]:
+        try:
+            answer = self._answers([("eth_sendRawTransaction", [words.hexed(raw)])])[0]
+        except NodeUnavailableError as error:
+            return SendResult.TRANSIENT, str(error)
+        if not isinstance(answer, RpcError):
+            return SendResult.ACCEPTED, ""
+        if answer.fault in {RpcFault.RATE_LIMITED, RpcFault.TIMEOUT}:
+            return SendResult.TRANSIENT, answer.detail
+        return send_result(answer.detail), answer.detail
+
+    def _answers(self, calls: Sequence[Call]) -> list[Any]:
+        """Answers in order, errors about single calls in their places."""
+        reasons = []
+        for url in self._urls:
+            try:
+                return http_node(url, self._chain_id).answers(calls)
+            except RpcError as error:
+                reasons.append(str(error))
+        raise NodeUnavailableError("; ".join(reasons) or "the chain has no endpoint")
+
+
+def _required(answer: Any) -> Any:
+    answer = _usable(answer)
+    if answer is None:
+        raise NodeUnavailableError("an empty answer")
+    return answer
+
+
+def _usable(answer: Any) -> Any:
+    if isinstance(answer, RpcError):
+        raise NodeUnavailableError(str(answer))
+    return answer
+
+
+def _receipt(answer: Any) -> Receipt | None:
+    if not answer or not answer.get("blockHash"):
+        return None
+    return Receipt(
+        block_number=int(answer["blockNumber"], 16),
+        block_hash=answer["blockHash"].lower(),
+        succeeded=int(answer["status"], 16) == 1,
+    )
+
+
+def _simulation(answer: Any, *, with_gas: bool) -> Simulation:
+    if isinstance(answer, RpcError):
+        if answer.fault not in ABOUT_THE_CALL:
+            raise NodeUnavailableError(str(answer))
+        return Simulation(None, answer.data, answer.detail)
+    return Simulation(int(answer, 16) if with_gas else 0)
