@@ -11,7 +11,6 @@ from typing import Any
 from otc.stack.errors import StackError
 
 CHAIN_ID = 31337
-STATE_INTERVAL = 5  # seconds between two dumps: a `kill -9` loses no more than that
 # The accounts of anvil's published mnemonic ("test test … junk"), each with 10,000 ether. Anyone knows these keys: never use them elsewhere.
 KEYS = (
     "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
@@ -38,6 +37,30 @@ ADDRESSES = (
     "0xa0ee7a142d267c1f36714e4a8f75612f20a79720",
 )
 
+# Who plays which part in the demonstration, by index into the two tables.
+ROLES = {
+    "owner": 0,
+    "keeper": 1,
+    "resolver": 2,
+    "guardian": 3,
+    "attestor": 4,
+    "arbitrator": 5,
+    "seller": 6,
+    "buyer": 7,
+    "maker": 8,
+    "taker": 9,
+}
+
+
+def key(role: str) -> str:
+    """The published private key of a role."""
+    return KEYS[ROLES[role]]
+
+
+def address(role: str) -> str:
+    """The address of a role, in lower case."""
+    return ADDRESSES[ROLES[role]]
+
 
 def binary(project: Path) -> Path:
     """The anvil executable under `project`/node_modules; StackError when npm has not installed it."""
@@ -52,20 +75,29 @@ def binary(project: Path) -> Path:
 
 
 def command(
-    project: Path, *, port: int, state: Path | None = None, block_time: int | None = None, mining: bool = True
+    project: Path, *, port: int, folder: Path, load: Path | None = None, history: int | None = None
 ) -> list[str]:
-    """Anvil on `port` of this machine (0: any free one, named in its output).
+    """The words that start anvil on `port` of this machine (0: any free one, named in its output), each transaction making a block.
 
-    `state` is the file it goes on from and keeps up to date. `block_time` in seconds makes blocks by the clock; without it each
-    transaction makes one, and with `mining` off only `evm_mine` does.
+    It goes on from the state in `load`. `folder` takes the states of old blocks, which otherwise pile up in the home folder; with
+    `history` only that many are kept, and calls can't look further back.
     """
-    words = [str(binary(project)), "--host", "127.0.0.1", "--port", str(port), "--chain-id", str(CHAIN_ID)]
-    if state is not None:
-        words += ["--state", str(state), "--state-interval", str(STATE_INTERVAL)]
-    if block_time is not None:
-        words += ["--block-time", str(block_time)]
-    if not mining:
-        words.append("--no-mining")
+    words = [
+        str(binary(project)),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--chain-id",
+        str(CHAIN_ID),
+        "--color",
+        "never",
+    ]
+    words += ["--cache-path", str(folder)]
+    if load is not None:
+        words += ["--load-state", str(load)]
+    if history is not None:
+        words += ["--prune-history", str(history)]
     return words
 
 

@@ -31,7 +31,7 @@ class Anvil:
 
     def start(self) -> None:
         """Starts it on a port that the system picks. Ready when this returns."""
-        command = [*anvil.command(PROJECT, port=0), "--color", "never", *self._extra]
+        command = [*anvil.command(PROJECT, port=0, folder=self._folder / "states"), *self._extra]
         with self.log.open("wb") as out:
             self.process = processes.start(command, log=out, cwd=self._folder, death_signal=signal.SIGKILL)
         processes.wait_until(self._listening, seconds=20, what="anvil", process=self.process, log=self.log)
