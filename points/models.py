@@ -103,6 +103,9 @@ class AllocationList(models.Model):
     root = Hash32Field(null=True, help_text="OpenZeppelin StandardMerkleTree over (address, uint256).")
     errors = models.JSONField(default=list, help_text="[{line, detail}], the first hundred.")
     error_count = models.PositiveIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(
+        default=0, help_text="Imports begun; one more than ended means a crash."
+    )
     created_at = models.DateTimeField(db_default=Now())
     finished_at = models.DateTimeField(null=True)
 
@@ -186,6 +189,8 @@ class Market(models.Model):
     rules_text = models.TextField(max_length=20_000)
     # Facts of the chain.
     status = models.PositiveSmallIntegerField(choices=MarketStatus, default=MarketStatus.NONE)
+    deal_count = models.PositiveIntegerField(default=0)
+    last_price_e18 = Uint256Field(null=True, help_text="Of the newest deal: floor(payment * 10^18 / units).")
     # Ours: whether the front page shows it.
     listed = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -193,7 +198,7 @@ class Market(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["chain", "market_id"], name="market_id_once"),
+            models.UniqueConstraint(fields=["market_id", "chain"], name="market_id_once"),
             models.CheckConstraint(condition=~Q(resolver=F("guardian")), name="market_resolver_is_not_guardian"),
             models.CheckConstraint(condition=Q(status__in=[0, 1, 2, 3, 4]), name="market_status_known"),
             models.CheckConstraint(condition=Q(min_window__lte=F("max_window")), name="market_windows_ordered"),
@@ -201,6 +206,17 @@ class Market(models.Model):
 
     def __str__(self) -> str:
         return f"{self.program.name} / {self.pay_token.symbol}"
+
+
+class UnknownMarket(models.Model):
+    """Status of a market of the chain that is not registered here (yet): terms can reach the chain first."""
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
+    market_id = Hash32Field()
+    status = models.PositiveSmallIntegerField(choices=MarketStatus)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["market_id", "chain"], name="unknown_market_once")]
 
 
 # ---------------------------------------------------------------- offers
@@ -256,6 +272,18 @@ class MakerNonces(models.Model):
         constraints = [models.UniqueConstraint(fields=["chain", "maker", "word"], name="maker_nonce_word_once")]
 
 
+class UnknownOffer(models.Model):
+    """Facts of the chain about an offer that is not posted here: one that went from hand to hand, or came later."""
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
+    offer_hash = Hash32Field()
+    filled_units = Uint256Field(default=0)
+    cancelled = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chain", "offer_hash"], name="unknown_offer_once")]
+
+
 @pghistory.track(fields=["state"])
 class Offer(models.Model):
     """A maker's signed intention. The signed fields never change; `filled_units` and the end states come from the chain."""
@@ -279,9 +307,7 @@ class Offer(models.Model):
     price_e18 = Uint256Field(help_text="floor(payment * 10^18 / units).")
     collateral_bps = Uint256Field(help_text="floor(collateral * 10,000 / payment).")
     # Facts of the chain, the maker's own withdrawal from the book, and what follows from both (points.domain.offers).
-    cancelled_on_chain = models.BooleanField(
-        default=False, help_text="cancel, invalidateNonces or another fill used its nonce."
-    )
+    cancelled_on_chain = models.BooleanField(default=False, help_text="Its own `cancel`; epoch and nonces stand apart.")
     withdrawn = models.BooleanField(
         default=False, help_text="Taken out of our book by the maker, without a transaction."
     )
@@ -293,7 +319,8 @@ class Offer(models.Model):
     class Meta:
         ordering = ["-id"]
         constraints = [
-            models.UniqueConstraint(fields=["market", "offer_hash"], name="offer_hash_once"),
+            # The digest covers chain and market.
+            models.UniqueConstraint(fields=["offer_hash"], name="offer_hash_once"),
             models.CheckConstraint(
                 condition=Q(units__gt=0, payment__gt=0, min_fill__gt=0), name="offer_amounts_positive"
             ),
@@ -302,16 +329,24 @@ class Offer(models.Model):
             models.CheckConstraint(condition=Q(side__in=[0, 1]), name="offer_side_known"),
         ]
         indexes = [
+            # The two sides of the book, each in its own order: best price, most collateral, oldest.
             models.Index(
-                fields=["market", "side", "price_e18", "id"],
-                condition=Q(state="open", fillable_units__gt=0),
-                name="offer_book",
+                fields=["market", "-price_e18", "-collateral_bps", "id"],
+                condition=Q(state="open", fillable_units__gt=0, side=0),
+                name="offer_bids",
+            ),
+            models.Index(
+                fields=["market", "price_e18", "-collateral_bps", "id"],
+                condition=Q(state="open", fillable_units__gt=0, side=1),
+                name="offer_asks",
             ),
             models.Index(fields=["maker", "id"], name="offer_by_maker"),
             models.Index(fields=["expiry"], condition=Q(state="open"), name="offer_expiring"),
+            # A reorg may turn the chain's time back by a few blocks.
+            models.Index(fields=["expiry"], condition=Q(state="expired"), name="offer_expired"),
         ]
 
     @property
     def all_or_none(self) -> bool:
         """Consumed by a bit of the nonce bitmap, in one fill."""
-        return self.min_fill == self.units
+        return bool(self.min_fill == self.units)

@@ -8,10 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models.expressions import Combinable
+from django.utils.functional import cached_property
 from eth_utils.address import to_checksum_address
 
 UINT256_MAX = 2**256 - 1
+DIGITS_MAX = 78
 ZERO_ADDRESS = "0x" + "00" * 20
 ZERO_HASH = "0x" + "00" * 32
 
@@ -40,6 +44,11 @@ def to_checksum(address: str) -> str:
 class HexField(models.BinaryField):  # type: ignore[type-arg]  # not generic at run time
     """`size` bytes, as lower-case hex in Python."""
 
+    # What the type checker takes a value of this column for.
+    _pyi_private_set_type: "str | bytes | Combinable"
+    _pyi_private_get_type: str
+    _pyi_lookup_exact_type: "str | bytes"
+
     size = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -52,7 +61,8 @@ class HexField(models.BinaryField):  # type: ignore[type-arg]  # not generic at 
         try:
             return bytes.fromhex(normal_hex(value, self.size)[2:])
         except ValueError as error:
-            raise ValidationError(f"{self.name}: {error}") from error
+            # Also what a filter on nonsense raises: the API tells it by the column's name, which is the field's.
+            raise ValidationError({self.name: [f"{error}".capitalize() + "."]}) from error
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
         if not prepared:
@@ -92,8 +102,12 @@ class Hash32Field(HexField):
 class Uint256Field(models.DecimalField):  # type: ignore[type-arg]  # not generic at run time
     """An integer 0 … 2^256-1, `int` in Python. Base units of a token, units, nonces."""
 
+    _pyi_private_set_type: "int | Combinable"
+    _pyi_private_get_type: int
+    _pyi_lookup_exact_type: int
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["max_digits"] = 78
+        kwargs["max_digits"] = DIGITS_MAX
         kwargs["decimal_places"] = 0
         super().__init__(*args, **kwargs)
 
@@ -110,14 +124,23 @@ class Uint256Field(models.DecimalField):  # type: ignore[type-arg]  # not generi
             return value
         try:
             number = Decimal(value)
+            whole = int(number) if number.adjusted() < DIGITS_MAX else UINT256_MAX + 1
         except (ArithmeticError, TypeError, ValueError) as error:
-            raise ValidationError("expected a whole number") from error
-        if number != number.to_integral_value():
-            raise ValidationError("expected a whole number")
-        return int(number)
+            raise ValidationError("Expected a whole number.") from error
+        if number != whole:
+            raise ValidationError("Expected a whole number.")
+        return whole
+
+    @cached_property
+    def validators(self) -> list[Any]:
+        # DecimalField's own validator wants a Decimal.
+        return [MinValueValidator(0), MaxValueValidator(UINT256_MAX)]
 
     def get_prep_value(self, value: Any) -> Any:
-        return models.Field.get_prep_value(self, value)
+        if isinstance(value, float):
+            raise TypeError(f"{self.name}: a float is never an amount")
+        value = models.Field.get_prep_value(self, value)
+        return value if hasattr(value, "resolve_expression") else self.to_python(value)
 
     def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:  # noqa: ARG002 - Django's signature
         value = value if prepared else self.get_prep_value(value)

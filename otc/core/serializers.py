@@ -6,8 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from otc.core.fields import normal_hex, to_checksum
+from otc.core.fields import UINT256_MAX, normal_hex, to_checksum
 
+# 2^256 has 78 digits.
+DECIMAL_DIGITS = re.compile(r"(0|[1-9][0-9]{0,77})", re.ASCII)
 HEX_BYTES = re.compile(r"0[xX]([0-9a-fA-F]{2})*")
 
 
@@ -58,3 +60,50 @@ class HexBytesField(serializers.Field[bytes, str, str, Any]):
 
     def to_representation(self, value: bytes) -> str:
         return "0x" + bytes(value).hex()
+
+
+class Hash32Field(serializers.Field[str, str, str, Any]):
+    """A 32-byte hash, id or reference: any case in, lower-case inside and out."""
+
+    default_error_messages = {"invalid": "Expected 32 bytes: 0x and 64 hex digits."}
+
+    def to_internal_value(self, data: Any) -> str:
+        try:
+            if not isinstance(data, str):
+                self.fail("invalid")
+            return normal_hex(data, 32)
+        except ValueError:
+            self.fail("invalid")
+
+    def to_representation(self, value: str) -> str:
+        return value
+
+
+class UintField(serializers.Field[int, str, str, Any]):
+    """A uint256 (amounts, units, salts): a decimal string on the wire, since JSON numbers end at 2^53; `int` inside.
+
+    Small JSON integers are taken too; floats, signs, exponents and leading zeros are not.
+    """
+
+    default_error_messages = {
+        "invalid": 'Expected a whole number as a decimal string, such as "2500000".',
+        "range": "Expected a whole number from {minimum} to {maximum}.",
+    }
+
+    def __init__(self, *, minimum: int = 0, maximum: int = UINT256_MAX, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.minimum, self.maximum = minimum, maximum
+
+    def to_internal_value(self, data: Any) -> int:
+        if isinstance(data, str):
+            if not DECIMAL_DIGITS.fullmatch(data):
+                self.fail("invalid")
+        elif not isinstance(data, int) or isinstance(data, bool):
+            self.fail("invalid")
+        value = int(data)
+        if not self.minimum <= value <= self.maximum:
+            self.fail("range", minimum=self.minimum, maximum=self.maximum)
+        return value
+
+    def to_representation(self, value: int) -> str:
+        return str(value)

@@ -1,0 +1,37 @@
+"""Locks between posting here and the projector's facts, in the order of `otc.core.locks`.
+
+A maker's row of MakerFunds stands for all facts about the maker: whoever posts for the maker, or writes facts about him, locks it
+first. So a posted offer never misses a fact, and no fact misses a posted offer.
+"""
+
+from collections.abc import Iterable
+
+from django.db import connection
+
+from otc.core import locks
+from otc.core.models import Chain
+from points.models import MakerFunds, PayToken
+
+
+def market_facts_lock(market_ids: Iterable[str]) -> None:
+    """Holds what is known of these market ids, registered or not, until commit. Needs a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(id, 2)) FROM unnest(%s::text[]) AS id", [sorted(market_ids)]
+        )
+
+
+def maker_funds_lock(*, pay_token: PayToken, maker: str) -> MakerFunds:
+    """The locked row of one maker's funds, made with 0 when there is none. Needs a transaction."""
+    rows = MakerFunds.objects.filter(pay_token=pay_token, maker=maker)
+    row = locks.lock_row(rows)
+    if row is None:
+        MakerFunds.objects.bulk_create([MakerFunds(pay_token=pay_token, maker=maker)], ignore_conflicts=True)
+        row = locks.lock_row(rows)
+        assert row is not None, "just made, and never deleted"  # noqa: S101
+    return row
+
+
+def makers_lock(*, chain: Chain, makers: Iterable[str]) -> None:
+    """Locks all funds rows of these makers on a chain, by id. Needs a transaction."""
+    locks.lock_rows(MakerFunds.objects.filter(pay_token__chain=chain, maker__in=list(makers)))
