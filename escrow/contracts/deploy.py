@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from eth_account import Account
 from eth_typing import HexStr
-from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import TimeExhausted, Web3Exception
 from web3.types import TxParams
@@ -28,6 +27,7 @@ from points.services.pay_tokens import pay_token_register
 
 if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
+    from hexbytes import HexBytes
 
 ARTIFACTS: Final = Path(__file__).with_name("artifacts")
 RECEIPT_SECONDS: Final = 120

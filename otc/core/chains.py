@@ -1,7 +1,10 @@
-"""Registering the chains we serve."""
+"""Registering the chains we serve, and starting one again after the watcher stopped for a person."""
 
+import pghistory
 from django.db import transaction
 
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.locks import lock_row
 from otc.core.models import Chain
 
 
@@ -30,4 +33,23 @@ def chain_register(
             "final_depth": final_depth,
         },
     )
+    return chain
+
+
+@transaction.atomic
+def chain_resume(*, chain_id: int, reason: str) -> Chain:
+    """Clears what halted the chain's watcher and keeper; the history keeps it beside the reason. Locks the chain.
+
+    Errors: NOT_FOUND, INVALID without a reason, CONFLICT when the chain isn't halted.
+    """
+    if not reason.strip():
+        raise DomainError(ErrorCode.INVALID, "Say what was found and done: it is kept.", field="reason")
+    chain = lock_row(Chain.objects.filter(chain_id=chain_id))
+    if chain is None:
+        raise DomainError(ErrorCode.NOT_FOUND, f"There is no chain {chain_id}.")
+    if not chain.halted:
+        raise DomainError(ErrorCode.CONFLICT, f"{chain} is not halted.")
+    with pghistory.context(reason=reason.strip(), was_halted_by=chain.halted):
+        Chain.objects.filter(pk=chain.pk).update(halted="")
+    chain.halted = ""
     return chain
