@@ -6,9 +6,10 @@ from pathlib import Path
 from otc.rehearsal import abi
 from otc.rehearsal.client import Json
 from otc.rehearsal.plan import MarketPlan
-from otc.rehearsal.stage import DAY, DEPLOYER_KEY, THRESHOLD, OpenMarket, Stage
-from otc.rehearsal.wallets import KeyWallet, Wallet
+from otc.rehearsal.stage import DAY, THRESHOLD, OpenMarket, Stage
+from otc.rehearsal.wallets import Wallet
 from otc.rehearsal.world import Act, Surprise, World, listed
+from otc.stack import anvil
 
 ETHER = 10**18
 FEE_BPS = 50
@@ -38,9 +39,8 @@ def deploy_contract_wallets(world: World, stage: Stage) -> None:
 def set_fee(world: World) -> None:
     """A fee, so that there is one to count, where the deployment has none."""
     if world.view("feeBps()") == 0:
-        deployer = KeyWallet("deployer", DEPLOYER_KEY)
-        deployer.nonce = int(world.node.call("eth_getTransactionCount", deployer.address, "pending"), 16)
-        raw = deployer.sign_transaction(world.plain(world.escrow, abi.call_data("setFee(uint256)", FEE_BPS)))
+        owner = world.known_wallet("owner", anvil.key("owner"))
+        raw = owner.sign_transaction(world.plain(world.escrow, abi.call_data("setFee(uint256)", FEE_BPS)))
         world.broadcast([raw], label="set the fee")
         world.catch_up()
 

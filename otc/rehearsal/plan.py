@@ -112,10 +112,10 @@ class Plan:
 
 
 MARKETS = (
-    MarketPlan("usd", 6, launches=True, price_low=8 * 10**6, price_high=24 * 10**6, offers=118),
-    MarketPlan("eth", 18, launches=True, price_low=3 * 10**15, price_high=8 * 10**15, offers=118),
-    MarketPlan("usd-never", 6, launches=False, price_low=6 * 10**6, price_high=20 * 10**6, offers=48),
-    MarketPlan("eth-never", 18, launches=False, price_low=2 * 10**15, price_high=7 * 10**15, offers=48),
+    MarketPlan("usdc", 6, launches=True, price_low=8 * 10**6, price_high=24 * 10**6, offers=118),
+    MarketPlan("dai", 18, launches=True, price_low=8 * 10**18, price_high=24 * 10**18, offers=118),
+    MarketPlan("usdc-never", 6, launches=False, price_low=6 * 10**6, price_high=20 * 10**6, offers=48),
+    MarketPlan("dai-never", 18, launches=False, price_low=6 * 10**18, price_high=20 * 10**18, offers=48),
 )
 # Offers that never trade, for each fate, over all markets.
 LOST = {Fate.CANCELLED: 10, Fate.NONCE_KILLED: 4, Fate.WITHDRAWN: 6, Fate.EXPIRED: 10, Fate.HIDDEN: 8}

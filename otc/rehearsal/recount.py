@@ -107,6 +107,7 @@ class Recount:
     into_escrow: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # delivered so
     deals: dict[str, DealCount] = field(default_factory=dict)
     settlements: dict[str, dict[str, Any]] = field(default_factory=dict)  # by market
+    closed_by: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # outcome → transactions
     faults: list[str] = field(default_factory=list)
 
     def locked(self, token: str) -> int:
@@ -137,6 +138,8 @@ def count(logs: Iterable[RawLog]) -> Recount:
         decoded = decode(log, events)
         if decoded is not None:
             _apply(total, *decoded)
+            if decoded[0] == "Settled" and decoded[1]["closed"]:
+                total.closed_by[decoded[1]["outcome"]].add(log["transactionHash"])
     for deal_id, found in total.deals.items():
         total.faults += _judge(deal_id, found, total.settlements.get(found.deal["market"]))
     return total

@@ -12,8 +12,6 @@ from otc.rehearsal.wallets import ContractWallet, KeyWallet, Wallet
 
 OWNERS, THRESHOLD = 3, 2  # of a contract wallet
 DAY = 86_400
-# Anvil's published first account deploys what a development chain starts with.
-DEPLOYER_KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"
 
 
 @dataclass

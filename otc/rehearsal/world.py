@@ -134,6 +134,12 @@ class World:
 
     # ------------------------------------------------------------ what has no REST call
 
+    def known_wallet(self, name: str, key: str) -> KeyWallet:
+        """A wallet that has sent transactions before."""
+        wallet = KeyWallet(name, key)
+        wallet.nonce = int(self.node.call("eth_getTransactionCount", wallet.address, "pending"), 16)
+        return wallet
+
     def plain(self, to: str, data: str, gas: int = SIMPLE_GAS) -> Json:
         """An unsigned call of a demo contract; `to` "" deploys."""
         return {"chain_id": self.chain_id, "to": to, "data": data, "gas": gas}

@@ -1,0 +1,140 @@
+"""The rehearsal from its first call to its verdict."""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count as naturals
+from pathlib import Path
+
+from otc.core import clock
+from otc.rehearsal import allocations, checks, opening, plan, recount, report, settling, trading
+from otc.rehearsal.progress import Console
+from otc.rehearsal.stage import Cast, Stage
+from otc.rehearsal.world import World
+
+Hook = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`allocations`: the list's file, or None for one made from the seed, which is then written into `folder`.
+
+    `kill_worker` kills the Celery worker with SIGKILL, in the middle of trading, of slashing and of refunding.
+    """
+
+    seed: int
+    folder: Path
+    allocations: Path | None = None
+    kill_worker: Hook | None = None
+
+
+def rehearse(world: World, console: Console, options: Options) -> bool:
+    """Plays everything and prints the verdict; whether every check held."""
+    path, rows = _list(console, options)
+    stage = Stage(
+        Cast.of(options.seed),
+        plan.make(options.seed, [amount for _, amount in rows]),
+        len(rows),
+        sum(amount for _, amount in rows),
+    )
+    world.node.hold_mining()
+    _open(world, stage, path, _sample(options.seed, rows))
+    _trade(world, stage, options)
+    before = _settle(world, stage, options)
+    return _judge(world, stage, before)
+
+
+def _list(console: Console, options: Options) -> tuple[Path, Sequence[allocations.Row]]:
+    if options.allocations is not None:
+        console.say(f"Allocation list: {options.allocations.name}")
+        return options.allocations, list(allocations.read(options.allocations))
+    rows = allocations.make(options.seed)
+    path = options.folder / "allocations.csv.gz"
+    allocations.write(path, rows)
+    console.say(f"Allocation list: made from seed {options.seed}")
+    return path, rows
+
+
+def _sample(seed: int, rows: Sequence[allocations.Row]) -> list[allocations.Row]:
+    chance = random.Random(f"sample {seed}")  # noqa: S311 - a rehearsal repeats, it hides nothing
+    return chance.sample(rows, opening.SAMPLES)
+
+
+def _open(world: World, stage: Stage, path: Path, sample: list[allocations.Row]) -> None:
+    opening.fund_gas(world, stage)
+    opening.deploy_contract_wallets(world, stage)
+    opening.set_fee(world)
+    opening.sign_in(world, stage)
+    program = opening.open_program(world, stage)
+    found = opening.import_list(world, stage, program, path)
+    opening.prove_sample(world, found, sample)
+    opening.open_markets(world, stage, program)
+    opening.deposit(world, stage)
+
+
+def _trade(world: World, stage: Stage, options: Options) -> None:
+    trading.post(world, stage, trading.EARLY, "Makers post offers")
+    for number, pairs in zip(naturals(1), stage.plan.rounds(), strict=False):
+        if number == 2 and options.kill_worker:  # noqa: PLR2004 - in the middle of trading
+            options.kill_worker()
+        trading.fill(world, stage, pairs, f"Takers fill, round {number}")
+    trading.find_deals(world, stage)
+    trading.kill_offers(world, stage)
+    trading.uncover_offers(world, stage)
+    trading.check_dead_offers(world, stage)
+
+
+def _settle(world: World, stage: Stage, options: Options) -> list[checks.Check]:
+    """Everything until all deals are closed; the checks that need money inside the contract."""
+    start, deadline = settling.propose(world, stage)
+    world.move_to(start + 1)
+    settling.deliver(world, stage)
+    world.node.move_to(deadline + 1)
+    world.catch_up()
+    settling.check_too_late(world, stage, deadline)
+    settling.keeper_closes(
+        world, stage, "The keeper slashes what is overdue", launches=True, after_some=options.kill_worker
+    )
+    never = max(market.long_stop for market in stage.markets.values() if not market.plan.launches)
+    world.move_to(never + 1)
+    settling.keeper_closes(
+        world, stage, "The keeper refunds what never launched", launches=False, after_some=options.kill_worker
+    )
+    settling.finality(world)
+    return checks.balances_agree(world, stage, _recount(world))
+
+
+def _recount(world: World) -> recount.Recount:
+    return recount.count(recount.logs_of(world.node, world.escrow))
+
+
+def _judge(world: World, stage: Stage, before: list[checks.Check]) -> bool:
+    settling.withdraw_all(world, stage)
+    settling.finality(world)
+    count = _recount(world)
+    rows = {
+        str(row["deal_id"]): row
+        for market in stage.markets.values()
+        for row in world.venue.pages("deals", market=market.market_id)
+    }
+    found = [
+        *before,
+        checks.deals_are_terminal(world, stage, count, rows),
+        checks.payouts_agree(count, rows),
+        checks.wallets_agree(world, stage, count),
+        *checks.nothing_left(world, stage, count),
+        checks.ledger_is_empty(world, stage),
+    ]
+    report.keeper_spending(world, count)
+    console = world.console
+    console.say("\nOutcomes")
+    report.outcomes(console, stage, count)
+    report.offers(console, stage)
+    console.say("\nTransactions")
+    report.spending(console, world.spent)
+    console.say("\nChecks")
+    holds = report.checks(console, found)
+    console.say(f"\nOutcome hash  {report.outcome_hash(stage, count)}")
+    seconds = clock.monotonic() - console.started
+    console.say(f"{'All checks hold' if holds else 'NOT all checks hold'}, in {seconds:.0f} s.")
+    return holds
