@@ -5,14 +5,16 @@ Inside, an address is a lower-case `0x` + 40 hex `str`, a hash `0x` + 64 hex; th
 """
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models.expressions import Combinable
 from django.utils.functional import cached_property
 from eth_utils.address import to_checksum_address
+
+if TYPE_CHECKING:
+    from django.db.models.expressions import Combinable
 
 UINT256_MAX = 2**256 - 1
 DIGITS_MAX = 78
@@ -46,7 +48,7 @@ class HexField(models.BinaryField):  # type: ignore[type-arg]  # not generic at 
 
     # What the type checker takes a value of this column for.
     _pyi_private_set_type: "str | bytes | Combinable"
-    _pyi_private_get_type: str
+    _pyi_private_get_type: str  # type: ignore[assignment]  # a BinaryField that gives text
     _pyi_lookup_exact_type: "str | bytes"
 
     size = 0
@@ -103,7 +105,7 @@ class Uint256Field(models.DecimalField):  # type: ignore[type-arg]  # not generi
     """An integer 0 … 2^256-1, `int` in Python. Base units of a token, units, nonces."""
 
     _pyi_private_set_type: "int | Combinable"
-    _pyi_private_get_type: int
+    _pyi_private_get_type: int  # type: ignore[assignment]  # a DecimalField that gives ints
     _pyi_lookup_exact_type: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -1,0 +1,64 @@
+"""Reading markets and pay tokens."""
+
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.fields import ZERO_ADDRESS
+from points.models import Market, Offer, OfferState, PayToken, Side
+
+
+def pay_tokens() -> QuerySet[PayToken]:
+    """All pay tokens of active chains."""
+    return PayToken.objects.filter(chain__active=True).select_related("chain")
+
+
+def markets() -> QuerySet[Market]:
+    """Listed markets of active chains, with program, project, pay token and chain."""
+    return Market.objects.filter(listed=True, chain__active=True).select_related(
+        "program__project", "pay_token", "chain"
+    )
+
+
+def markets_with_quotes() -> QuerySet[Market]:
+    """`markets()` annotated with `best_bid_e18`, `best_ask_e18` (None without offers) and `open_offers`.
+
+    Last price and deal count are columns. Offers that need a higher fee limit, or are for one taker, don't count.
+    """
+
+    def public(**of: int) -> QuerySet[Offer]:
+        return Offer.objects.filter(
+            market=OuterRef("pk"),
+            state=OfferState.OPEN,
+            fillable_units__gt=0,
+            taker=ZERO_ADDRESS,
+            max_fee_bps__gte=OuterRef("chain__fee_bps"),
+            **of,
+        )
+
+    bids = public(side=Side.BUY).order_by("-price_e18", "-collateral_bps", "id")
+    asks = public(side=Side.SELL).order_by("price_e18", "-collateral_bps", "id")
+    counts = public().order_by().values("market").annotate(count=Count("pk")).values("count")
+    return markets().annotate(
+        best_bid_e18=Subquery(bids.values("price_e18")[:1]),
+        best_ask_e18=Subquery(asks.values("price_e18")[:1]),
+        open_offers=Coalesce(Subquery(counts), 0),
+    )
+
+
+def market_get(*, market_id: str, chain_id: int | None = None) -> Market:
+    """A market by its id, with program, project, pay token and chain; unlisted ones too: their offers still settle.
+
+    Errors: NOT_FOUND; INVALID when the same terms stand on several chains and `chain_id` doesn't say which.
+    """
+    rows = Market.objects.filter(market_id=market_id, chain__active=True)
+    if chain_id is not None:
+        rows = rows.filter(chain=chain_id)
+    found = list(rows.select_related("program__project", "pay_token", "chain").order_by(F("chain_id"))[:2])
+    if not found:
+        raise DomainError(ErrorCode.NOT_FOUND, "No such market is registered here.", field="market")
+    if len(found) > 1:
+        raise DomainError(
+            ErrorCode.INVALID, "These terms stand on several chains: say which by chain_id.", field="chain_id"
+        )
+    return found[0]
