@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from otc.stack import processes, redis
+from otc.stack import machine, processes, redis
 from tests.support import run
 from tests.support.anvil import Anvil
 from tests.support.postgres import Server
@@ -91,6 +91,24 @@ def anvil(anvil_process: Anvil) -> Iterator[Anvil]:
     anvil_process.rpc("anvil_dropAllTransactions")
     anvil_process.automine(on=True)
     anvil_process.revert(before)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium, for playwright-core's `executablePath`."""
+    found = machine.chromium()
+    if found is None:
+        pytest.skip(machine.NO_CHROMIUM)
+    return found
+
+
+@pytest.fixture(scope="session")
+def ens_data() -> Path:
+    """The folder of the ENS airdrop: allocations.csv.gz, its published root and sample proofs."""
+    found = machine.ens_data()
+    if found is None:
+        pytest.skip(machine.NO_ENS_DATA)
+    return found
 
 
 @pytest.fixture(scope="session")

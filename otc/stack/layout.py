@@ -15,8 +15,8 @@ from otc.stack.errors import StackError
 PROJECT = Path(__file__).resolve().parents[2]
 # A unix socket's path has room for 107 bytes; the longest of ours is this.
 LONGEST_SOCKET = "/pg/.s.PGSQL.5432.lock"
-# What `--fresh` deletes, below the root of a stack.
-OURS = ("postgres", "postgres.partial", "redis", "anvil", "media", "log", "run", "beat", "secrets.json", "ports.json")
+# What `--fresh` deletes, below the root of a stack. The ports stay: wallets were told of them.
+OURS = ("postgres", "postgres.partial", "redis", "anvil", "media", "log", "run", "beat", "secrets.json")
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from otc.stack.supervisor import Say, Service, Supervisor
 WORKER_PROCESSES = 3
 WEB_WORKERS, WEB_THREADS = 2, 4
 QUEUES = "default,chain,keeper"
+CELERY = (sys.executable, "-m", "celery", "--app", "otc")
 DEFAULT_PORT = 8000
 # Safe and final depth. By the clock: deeper than the blocks that are lost when anvil is killed between two saves.
 DEPTHS_BY_CLOCK = (2, 12)
@@ -106,8 +107,7 @@ class Stack:
         self.take(fresh=fresh)
         self.start_servers()
         self.prepare_data(seed=seed)
-        self.start_workers()
-        self.start_web()
+        self.start_processes()
         self._lock.note(self.web_url)
         write_json(self.layout.run / "env.json", self.settings())
 
@@ -199,59 +199,52 @@ class Stack:
 
     # ------------------------------------------------------------ our own processes
 
-    def start_workers(self) -> None:
-        """Celery's worker and beat."""
-        celery = [sys.executable, "-m", "celery", "--app", "otc"]
-        with self.step("worker") as done:
-            self.supervisor.start(
-                Service(
-                    name="worker",
-                    command=lambda: [
-                        *celery,
-                        "worker",
-                        "--loglevel=INFO",
-                        f"--concurrency={WORKER_PROCESSES}",
-                        f"--queues={QUEUES}",
-                        "--without-mingle",
-                        "--without-gossip",
-                        f"--hostname={self.layout.root.name}@%h",
-                    ],
-                    ready=lambda output: " ready." in output,
-                    stop_seconds=20,
-                )
-            )
-            done(f"{WORKER_PROCESSES} processes")
-        with self.step("beat") as done:
-            self.supervisor.start(
-                Service(
-                    name="beat",
-                    command=lambda: [*celery, "beat", "--loglevel=INFO", f"--pidfile={self.layout.run / 'beat.pid'}"],
-                    prepare=lambda: (self.layout.run / "beat.pid").unlink(missing_ok=True),
-                    ready=lambda output: "beat: Starting" in output,
-                )
-            )
-            done("ticking")
+    def start_processes(self) -> None:
+        """Celery's worker and beat, and the web server, starting side by side; `web_url` is its address."""
+        port = self._web_port()
+        self.web_url = f"http://127.0.0.1:{port}"
+        results = {"worker": f"{WORKER_PROCESSES} processes", "beat": "ticking", "web": self.web_url}
+        for service in (self._worker(), self._beat(), self._web(port)):
+            self.supervisor.launch(service)
+        for name, result in results.items():
+            with self.step(name) as done:
+                self.supervisor.wait(name)
+                done(result)
 
-    def start_web(self) -> None:
-        """The web server; `web_url` is its address."""
-        with self.step("web") as done:
-            port = self._web_port()
-            self.web_url = f"http://127.0.0.1:{port}"
-            self.supervisor.start(
-                Service(
-                    name="web",
-                    command=lambda: [
-                        *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--no-metrics"),
-                        *("--host", "127.0.0.1", "--port", str(port)),
-                        *("--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)),
-                        *("--respawn-failed-workers", "--workers-kill-timeout", "5", "--access-log"),
-                        "otc.wsgi:application",
-                    ],
-                    ready=lambda _output: answers(self.web_url),
-                    stop_seconds=10,
-                )
-            )
-            done(self.web_url)
+    def _worker(self) -> Service:
+        return Service(
+            name="worker",
+            command=lambda: [
+                *(*CELERY, "worker", "--loglevel=INFO", f"--concurrency={WORKER_PROCESSES}", f"--queues={QUEUES}"),
+                *("--without-mingle", "--without-gossip", f"--hostname={self.layout.root.name}@%h"),
+            ],
+            ready=lambda output: " ready." in output,
+            stop_seconds=20,
+        )
+
+    def _beat(self) -> Service:
+        pidfile = self.layout.run / "beat.pid"
+        return Service(
+            name="beat",
+            command=lambda: [*CELERY, "beat", "--loglevel=INFO", f"--pidfile={pidfile}"],
+            # A killed beat leaves it, and the next one would refuse.
+            prepare=lambda: pidfile.unlink(missing_ok=True),
+            ready=lambda output: "beat: Starting" in output,
+        )
+
+    def _web(self, port: int) -> Service:
+        return Service(
+            name="web",
+            command=lambda: [
+                *(sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws", "--no-metrics"),
+                *("--host", "127.0.0.1", "--port", str(port)),
+                *("--workers", str(WEB_WORKERS), "--blocking-threads", str(WEB_THREADS)),
+                *("--respawn-failed-workers", "--workers-kill-timeout", "5", "--access-log"),
+                "otc.wsgi:application",
+            ],
+            ready=lambda _output: answers(self.web_url),
+            stop_seconds=10,
+        )
 
     def _web_port(self) -> int:
         if self.port is None:

@@ -90,18 +90,27 @@ class Supervisor:
 
     def start(self, service: Service) -> None:
         """Starts `service` and waits until it is ready. StackError with the end of its log when it doesn't get there."""
+        self.launch(service)
+        self.wait(service.name)
+
+    def launch(self, service: Service) -> None:
+        """Starts `service` without waiting: `wait` must follow before the first `check`."""
         log = rotate(self.logs / f"{service.name}.log")
         service.prepare()
         with self._lock:
-            running = _Running(service, self._spawn(service, log), time.monotonic(), log, 0)
-            self._running.append(running)
+            self._running.append(_Running(service, self._spawn(service, log), time.monotonic(), log, 0))
             self._tell()
+
+    def wait(self, name: str) -> None:
+        """Waits until the launched service is ready. StackError with the end of its log when it doesn't get there."""
+        running = next(each for each in self._running if each.service.name == name)
+        service = running.service
         processes.wait_until(
             lambda: service.ready(running.output()),
             seconds=service.start_seconds,
             what=service.name,
             process=running.process,
-            log=log,
+            log=running.log,
         )
         service.started()
         running.ready = True

@@ -44,7 +44,6 @@ def prepare_environment() -> None:
             "CSRF_TRUSTED_ORIGINS": "",
             "DATABASE_URL": f"postgresql://postgres@/forelock?host={sockets()}",
             "REDIS_URL": f"unix://{folder()}/no-redis.sock?db=0",
-            "STATIC_ROOT": str(folder() / "static"),
             "MEDIA_ROOT": str(folder() / "media"),
             "CELERY_BEAT_FILE": str(folder() / "beat"),
         }
