@@ -3,11 +3,13 @@
 import logging
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from escrow.contracts import bindings
 from escrow.keeper import planner
 from escrow.keeper.batching import next_batch
 from escrow.keeper.confirming import Slot, confirm
-from escrow.keeper.models import Intent, IntentState, SendResult, Signer
+from escrow.keeper.models import Attempt, Intent, IntentState, SendResult, Signer
 from escrow.keeper.node import Node, NodeUnavailableError, Pulse
 from escrow.keeper.policy import DEFAULT, Policy
 from escrow.keeper.rpc import RpcNode
@@ -15,7 +17,7 @@ from escrow.keeper.sending import TAKEN, attempt_send, batch_store, replacement_
 from escrow.keeper.signer import GuardedSigner, TransactionSigner, from_settings
 from escrow.keeper.step import HaltError, PausedError, Step, signer_halt, signer_notice
 from otc.core import clock, flags
-from otc.core.locks import advisory_lock
+from otc.core.locks import advisory_lock, lock_row
 from otc.core.models import Chain, FlagName
 
 logger = logging.getLogger(__name__)
@@ -91,14 +93,9 @@ def _drive(chain: Chain, row: Signer, node: Node, signer: TransactionSigner, pol
 
 
 def _check_nonces(row: Signer, pulse: Pulse) -> None:
-    """Compares the node's counts with ours. The first time, and after a halt, takes over the node's."""
+    """Compares the node's counts with ours. The first time, and after a halt, goes on from the node's count."""
     if row.next_nonce is None:
-        if pulse.nonce_pending != pulse.nonce_latest:
-            raise PausedError("Earlier transactions of this key wait to be mined.")
-        Signer.objects.filter(pk=row.pk).update(next_nonce=pulse.nonce_latest, final_nonce=pulse.nonce_latest)
-        under_way = Intent.objects.filter(attempt__signer=row, state__in=[IntentState.SENT, IntentState.MINED])
-        under_way.update(state=IntentState.PLANNED, attempt=None)
-        row.refresh_from_db()
+        _take_over_count(row, pulse)
         return
     counted = max(pulse.nonce_latest, pulse.nonce_pending)
     if counted > row.next_nonce:
@@ -107,6 +104,25 @@ def _check_nonces(row: Signer, pulse: Pulse) -> None:
         )
     if pulse.nonce_latest < row.final_nonce:
         raise PausedError("The node is behind what was already final: it lags.")
+
+
+def _take_over_count(row: Signer, pulse: Pulse) -> None:
+    """What is below the node's count is settled, whoever sent it: its intents are judged anew. What we have stored above it
+    goes on. Raises PausedError while transactions wait that we know nothing of.
+    """
+    ours = Attempt.objects.filter(signer=row, nonce__gte=pulse.nonce_latest).order_by("-nonce").first()
+    next_nonce = ours.nonce + 1 if ours is not None else pulse.nonce_latest
+    if pulse.nonce_pending > next_nonce:
+        raise PausedError("Transactions of this key that the keeper does not know wait to be mined.")
+    with transaction.atomic():
+        lock_row(Signer.objects.filter(pk=row.pk))
+        row.next_nonce, row.final_nonce = next_nonce, pulse.nonce_latest
+        row.save(update_fields=["next_nonce", "final_nonce"])
+        Intent.objects.filter(
+            attempt__signer=row,
+            attempt__nonce__lt=pulse.nonce_latest,
+            state__in=[IntentState.SENT, IntentState.MINED],
+        ).update(state=IntentState.PLANNED, attempt=None)
 
 
 def _require_not_paused() -> None:

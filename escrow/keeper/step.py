@@ -42,5 +42,5 @@ def signer_notice(*, signer_pk: int, reason: str) -> None:
 
 
 def signer_resume(*, signer_pk: int) -> None:
-    """After a person has looked: the halt ends, and the nonce is taken from the chain again at the next step."""
+    """After a person has looked: the halt ends, and the next step takes the chain's count of transactions as it is."""
     Signer.objects.filter(pk=signer_pk).update(halted="", notice="", next_nonce=None)
