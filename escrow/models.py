@@ -26,6 +26,7 @@ __all__ = [
     "Depth",
     "Intent",
     "IntentState",
+    "MarketRecord",
     "SettlementTerms",
     "Signer",
     "Transfer",
@@ -43,6 +44,16 @@ class DealOutcome(models.IntegerChoices):
     MUTUAL = 4, "Closed by both"
     RULED = 5, "Ruled"
     TIMED_OUT = 6, "Ended neutrally"
+
+
+class MarketRecord(models.Model):
+    """A market whose events are folded here. A market may be registered after it was created on chain: it has no record until then."""
+
+    market = models.OneToOneField(Market, on_delete=models.CASCADE, related_name="record")
+    created_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
+    cancel_confirmable_at = models.PositiveBigIntegerField(
+        null=True, help_text="Unix seconds; set while a cancellation is proposed."
+    )
 
 
 class SettlementTerms(models.Model):

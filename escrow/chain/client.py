@@ -51,6 +51,11 @@ class Node(Protocol):
 
     def batch(self, calls: Sequence[Call]) -> list[Any]:
         """Results in order; RpcError when any call fails."""
+        ...
+
+    def answers(self, calls: Sequence[Call]) -> list[Any]:
+        """As `batch`, but a call that the node answered with an error has its RpcError in the list."""
+        ...
 
 
 class RangeWidth:

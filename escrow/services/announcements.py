@@ -1,0 +1,144 @@
+"""Outbox rows about facts of the chain: who is told what, and how deep it lies.
+
+Aggregates `deal:<id>` and `funds:<address>` are written by the chain's one writer alone, `market:<id>` under that market's row lock.
+Amounts are decimal strings of base units.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, fold_events
+from escrow.chain.logs import as_json
+from escrow.chain.models import ChainEvent, Depth
+from escrow.contracts import bindings
+from escrow.domain.ledger import FREE, AccountKey, Parties
+from escrow.models import Deal, SettlementTerms
+from escrow.services.ledger import PartiesOf
+from otc.core.models import Chain
+from otc.core.outbox import NewEvent, outbox_add_locked
+from points.models import Market
+
+TYPES = {"Filled": "deal.opened", "Delivered": "deal.delivered", "Settled": "deal.settled"}
+
+
+@dataclass(slots=True)
+class Announcements:
+    """Collects the outbox rows of one step. `from_block`: events below are history, of which nobody is told."""
+
+    chain: Chain
+    from_block: int
+    rows: list[NewEvent] = field(default_factory=list)
+
+    def deal_events(self, events: Iterable[FoldEvent], parties_of: PartiesOf, *, depth: Depth) -> None:
+        """deal.opened, deal.delivered, deal.settled: what happened, with the event's arguments."""
+        for item in events:
+            if item.block_number < self.from_block or not isinstance(item.event, bindings.Filled | DealEvent):
+                continue
+            kind = type(item.event).__name__
+            parties = parties_of(_deal_id(item.event))
+            payload = _place(self.chain, item) | _who(parties) | {"event": as_json(item.event)}
+            self.rows.append(NewEvent(TYPES[kind], f"deal:{parties.deal}", payload, depth))
+
+    def deals_final(self, events: Iterable[FoldEvent], parties_of: PartiesOf) -> None:
+        """deal.final: an event told before as seen can't be taken back any more. `fact` is the type it was told as."""
+        for item in events:
+            if item.block_number < self.from_block:
+                continue
+            parties = parties_of(_deal_id(item.event))
+            payload = _place(self.chain, item) | _who(parties) | {"fact": TYPES[type(item.event).__name__]}
+            self.rows.append(NewEvent("deal.final", f"deal:{parties.deal}", payload, Depth.FINAL))
+
+    def deals_reverted(self, events: Sequence[FoldEvent], parties_of: PartiesOf) -> None:
+        """deal.reverted: a reorg took events of a deal back; `exists` and `outcome` say how it stands without them."""
+        gone: dict[str, list[dict[str, Any]]] = {}
+        for item in events:
+            if isinstance(item.event, bindings.Filled | DealEvent):
+                fact = {"fact": TYPES[type(item.event).__name__]} | _place(self.chain, item)
+                gone.setdefault(_deal_id(item.event), []).append(fact)
+        stands = dict(
+            Deal.objects.filter(chain=self.chain, deal_id__in=list(gone)).values_list("deal_id", "outcome").order_by()
+        )
+        for deal_id, facts in gone.items():
+            payload = {
+                "chain_id": self.chain.pk,
+                **_who(parties_of(deal_id)),
+                "reverted": facts,
+                "exists": deal_id in stands,
+                "outcome": stands.get(deal_id, 0),
+            }
+            self.rows.append(NewEvent("deal.reverted", f"deal:{deal_id}", payload, Depth.SEEN))
+
+    def markets(self, markets: Iterable[Market], status: Mapping[str, int]) -> None:
+        """market.status: status or settlement terms of a market changed."""
+        changed = {market.pk: market for market in markets}
+        terms = {row.market_id: row for row in SettlementTerms.objects.filter(market__in=list(changed))}
+        for pk, market in changed.items():
+            payload = {
+                "chain_id": self.chain.pk,
+                "market_id": market.market_id,
+                "status": status[market.market_id],
+                "settlement": _terms(terms.get(pk)),
+            }
+            self.rows.append(NewEvent("market.status", f"market:{market.market_id}", payload, Depth.SEEN))
+
+    def funds(self, balances: Mapping[AccountKey, int]) -> None:
+        """funds.changed: the new free balance of a wallet in a token."""
+        for key, balance in balances.items():
+            if key.kind == FREE:
+                payload = {
+                    "chain_id": self.chain.pk,
+                    "address": key.owner,
+                    "token": key.token,
+                    "free": str(balance),
+                }
+                self.rows.append(NewEvent("funds.changed", f"funds:{key.owner}", payload, Depth.SEEN))
+
+    def write(self) -> None:
+        """Stores what was collected. Needs the transaction of the facts."""
+        outbox_add_locked(self.rows)
+
+
+def events_between(chain: Chain, above: int, upto: int) -> list[FoldEvent]:
+    """Canonical deal events of the blocks above `above` up to `upto`."""
+    rows = ChainEvent.objects.filter(
+        chain=chain, canonical=True, block_number__gt=above, block_number__lte=upto, name__in=DEAL_EVENTS
+    )
+    return fold_events(rows.order_by("block_number", "log_index"))
+
+
+def _deal_id(event: bindings.Event) -> str:
+    if isinstance(event, bindings.Filled):
+        return event.deal.id
+    if isinstance(event, DealEvent):
+        return event.id
+    raise TypeError(f"{type(event).__name__} is not about a deal")
+
+
+def _place(chain: Chain, item: FoldEvent) -> dict[str, Any]:
+    return {
+        "chain_id": chain.pk,
+        "block_number": item.block_number,
+        "log_index": item.log_index,
+        "tx_hash": item.tx_hash,
+    }
+
+
+def _who(parties: Parties) -> dict[str, Any]:
+    return {"deal_id": parties.deal, "buyer": parties.buyer, "seller": parties.seller, "pay_token": parties.token}
+
+
+def _terms(terms: SettlementTerms | None) -> dict[str, Any] | None:
+    if terms is None:
+        return None
+    return {
+        "token": terms.token,
+        "ratio_num": str(terms.ratio_num),
+        "ratio_den": str(terms.ratio_den),
+        "start": terms.start,
+        "window": terms.window,
+        "tge_bps": terms.tge_bps,
+        "tranches": terms.tranches,
+        "period": terms.period,
+        "final_at": terms.final_at,
+    }
