@@ -150,5 +150,10 @@ class Node:
         self.call("evm_setNextBlockTimestamp", hex(timestamp))
         self.mine()
 
+    def set_clock(self, timestamp: int) -> None:
+        """The chain's clock shows this from here on, unless its newest block is later already."""
+        if self.now() < timestamp:
+            self.call("evm_setTime", timestamp)
+
     def give_ether(self, addresses: Sequence[str], wei: int) -> None:
         self.batch([("anvil_setBalance", (address, hex(wei))) for address in addresses])

@@ -7,7 +7,6 @@ from otc.rehearsal import abi
 from otc.rehearsal.client import Json
 from otc.rehearsal.plan import MarketPlan
 from otc.rehearsal.stage import DAY, THRESHOLD, OpenMarket, Stage
-from otc.rehearsal.wallets import Wallet
 from otc.rehearsal.world import Act, Surprise, World, listed
 from otc.stack import anvil
 
@@ -46,7 +45,7 @@ def set_fee(world: World) -> None:
 
 
 def sign_in(world: World, stage: Stage) -> None:
-    wallets: list[Wallet] = [stage.cast.resolver, *stage.cast.traders]
+    wallets = [stage.cast.resolver, *stage.cast.traders]
     world.each("Wallets sign in", wallets, lambda wallet: world.venue.sign_in(wallet, world.chain_id))
 
 
@@ -165,5 +164,5 @@ def deposit(world: World, stage: Stage) -> None:
         (wallet, {"token": listed(token), "amount": str(amount - 10 ** stage.decimals[token])})
         for wallet, token, amount in wanted
     ]
-    world.act("Wallets approve", [Act(wallet, "approve", params) for wallet, params in funded])
+    world.act("Wallets approve", [Act(wallet, "approve", params) for wallet, params in funded], wait=False)
     world.act("Wallets deposit", [Act(wallet, "deposit", params) for wallet, params in funded])

@@ -65,6 +65,7 @@ def deliver(world: World, stage: Stage) -> None:
     world.act(
         "Sellers approve the token",
         [Act(wallet, "approve", {"token": listed(token), "amount": str(amount)}) for wallet, amount in delivering],
+        wait=False,
     )
     world.act("Sellers deliver in part", list(_parts(stage, sellers)))
     world.act("Sellers deliver in batches", list(_batches(stage, sellers)))

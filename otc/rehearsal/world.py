@@ -74,8 +74,8 @@ class World:
         with self.console.bar(title, len(items)) as bar:
             return list(bar.over(self._pool.map(do, items)))
 
-    def act(self, title: str, acts: Sequence[Act], *, label: str = "") -> list[Json]:
-        """Prepares all through the API, signs, sends, and waits until they are mined and the API has seen them.
+    def act(self, title: str, acts: Sequence[Act], *, wait: bool = True) -> list[Json]:
+        """Prepares all through the API, signs, sends, and waits until they are mined and (unless `wait` is off) the API has seen them.
 
         The prepared ones are simulated on the chain as it stands, so no act may need another one of the same call.
         Returns the receipts. PreparationError or TransactionError for the first that fails.
@@ -87,8 +87,9 @@ class World:
                 self._signed(act, prepared)
                 for act, prepared in zip(acts, bar.over(self._pool.map(self._prepare, acts)), strict=True)
             ]
-            receipts = self.broadcast(raws, label=label or acts[0].action)
-            self.catch_up()
+            receipts = self.broadcast(raws, label=acts[0].action)
+            if wait:
+                self.catch_up()
         return receipts
 
     def broadcast(self, raws: Sequence[str], *, label: str) -> list[Json]:
