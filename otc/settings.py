@@ -115,6 +115,8 @@ AUTH_PASSWORD_VALIDATORS = [
 # Sign-In with Ethereum: how long a nonce waits for its signature, and how long an API token lives.
 SIWE_NONCE_SECONDS = 300
 ACCESS_TOKEN_SECONDS = 24 * 3600
+# How long an Idempotency-Key is remembered.
+IDEMPOTENCY_SECONDS = 48 * 3600
 
 # ---------------------------------------------------------------- security headers
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pghistory
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
@@ -24,6 +25,11 @@ class UserManager(BaseUserManager["User"]):
         return user
 
 
+@pghistory.track(
+    fields=["username", "address", "is_staff", "is_superuser", "is_active"],
+    obj_field=pghistory.ObjForeignKey(related_name="changes"),
+    model_name="UserChange",
+)
 class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(max_length=64, unique=True)
     address = AddressField(null=True, blank=True, unique=True)

@@ -7,6 +7,8 @@ Two clocks: ours (wall clock, for sessions and logs), and a chain's (the timesta
 import time
 from datetime import UTC, datetime
 
+LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z
+
 
 def now() -> datetime:
     """The current time, aware, UTC."""
@@ -29,5 +31,5 @@ def wait(seconds: float) -> None:
 
 
 def from_unix(seconds: int) -> datetime:
-    """A chain time as an aware datetime."""
-    return datetime.fromtimestamp(seconds, UTC)
+    """A chain time as an aware datetime. A chain's uint40 outlives the calendar: later than year 9999 is its last second."""
+    return datetime.fromtimestamp(min(seconds, LAST_SECOND), UTC)

@@ -1,9 +1,12 @@
 """Kill switches: read per step, changed with a reason."""
 
+import pghistory
 from django.db import transaction
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import Flag, FlagName
+
+REASON_MAX = 300
 
 
 def is_on(name: FlagName) -> bool:
@@ -17,14 +20,21 @@ def require_off(name: FlagName) -> None:
     if flag is not None:
         raise DomainError(
             ErrorCode.PAUSED,
-            f"Paused by the operators: {flag.reason or FlagName(name).label}. Money already in escrow is not affected; try later.",
+            f"Paused by the operators: {flag.reason} Money already in escrow is not affected: "
+            "withdrawing, delivering and claiming go on.",
         )
 
 
 @transaction.atomic
 def flag_set(*, name: FlagName, on: bool, reason: str) -> Flag:
-    """Throws or releases a switch. Errors: INVALID when the reason is empty."""
-    if not reason.strip():
-        raise DomainError(ErrorCode.INVALID, "Say why: the reason is shown to traders and kept.", field="reason")
-    flag, _ = Flag.objects.update_or_create(name=name, defaults={"on": on, "reason": reason.strip()})
+    """Throws or releases a switch; its history is kept. Errors: INVALID without a reason of 1 to 300 characters."""
+    reason = reason.strip()
+    if not 0 < len(reason) <= REASON_MAX:
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"Say why in 1 to {REASON_MAX} characters: the reason is shown to traders and kept.",
+            field="reason",
+        )
+    with pghistory.context(reason=reason):
+        flag, _ = Flag.objects.update_or_create(name=FlagName(name), defaults={"on": on, "reason": reason})
     return flag

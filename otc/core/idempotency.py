@@ -6,11 +6,14 @@ The answer is stored in the transaction of the effect, so there is no moment in 
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import orjson
+from django.conf import settings
 from django.db import connection, transaction
 
+from otc.core import clock
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import IdempotencyRecord
 
@@ -28,7 +31,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class IdempotentRequest:
-    """Who asks for what under which key. `scope` is the wallet, token or client address; `endpoint` the path template."""
+    """Who asks for what under which key. `scope` is the wallet, token or client address; `endpoint` the path asked for, with its
+    ids filled in: the same key at another path is another request. `body` is what JSON can hold.
+    """
 
     scope: str
     endpoint: str
@@ -65,6 +70,12 @@ def replay(request: IdempotentRequest) -> Answer | None:
             field="Idempotency-Key",
         )
     return Answer(record.status, record.body, replayed=True)
+
+
+def idempotency_forget() -> int:
+    """Deletes answers older than IDEMPOTENCY_SECONDS; returns how many."""
+    oldest = clock.now() - timedelta(seconds=settings.IDEMPOTENCY_SECONDS)
+    return IdempotencyRecord.objects.filter(created_at__lt=oldest).delete()[0]
 
 
 def perform(request: IdempotentRequest, effect: Callable[[], tuple[int, Mapping[str, Any]]]) -> Answer:

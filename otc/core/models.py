@@ -2,6 +2,7 @@
 
 import uuid
 
+import pghistory
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
@@ -10,6 +11,11 @@ from django.db.models.functions import Now
 from otc.core.fields import AddressField, Hash32Field
 
 
+@pghistory.track(
+    fields=["name", "rpc_urls", "safe_depth", "final_depth", "final_by_tag", "active", "halted"],
+    obj_field=pghistory.ObjForeignKey(related_name="changes"),
+    model_name="ChainChange",
+)
 class Chain(models.Model):
     """A chain we watch, and its policy. Adding a chain is a row here, no code.
 
@@ -56,6 +62,7 @@ class FlagName(models.TextChoices):
     PAUSE_KEEPER = "pause_keeper", "Send no keeper transactions"
 
 
+@pghistory.track(obj_field=pghistory.ObjForeignKey(related_name="changes"), model_name="FlagChange")
 class Flag(models.Model):
     name = models.CharField(max_length=40, choices=FlagName.choices, primary_key=True)
     on = models.BooleanField(default=False)
@@ -70,7 +77,7 @@ class IdempotencyRecord(models.Model):
     """The answer given to a POST with an `Idempotency-Key`, stored in the transaction of its effect."""
 
     scope = models.CharField(max_length=80, help_text="Who asked: wallet, token or address of the client.")
-    endpoint = models.CharField(max_length=120)
+    endpoint = models.CharField(max_length=200)
     key = models.CharField(max_length=255)
     request_hash = Hash32Field()
     status = models.PositiveSmallIntegerField()

@@ -1,5 +1,9 @@
 """Who signed: an EOA's ECDSA signature first, then a contract wallet's EIP-1271. The one place of `otc` that asks a node."""
 
+import logging
+import re
+
+import requests
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_account.messages import SignableMessage, _hash_eip191_message
@@ -7,8 +11,6 @@ from eth_keys.datatypes import Signature
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError as KeyValidationError
 from requests.exceptions import RequestException
-from web3 import HTTPProvider, Web3
-from web3.exceptions import ContractLogicError, Web3Exception
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import Chain
@@ -18,6 +20,11 @@ SIGNATURE_MAX = 4096
 SECP256K1_HALF_N = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 ERC1271_MAGIC = bytes.fromhex("1626ba7e")
 RPC_TIMEOUT = 5  # seconds; a person waits for the answer
+CALL_GAS = 3_000_000  # a Safe with many owners needs a tenth of it
+REVERTED = 3  # JSON-RPC code that nodes give to a revert
+FAILED_IN_CODE = re.compile(r"revert|out of gas|invalid opcode|invalid jump|stack (under|over)flow", re.IGNORECASE)
+
+log = logging.getLogger(__name__)
 
 
 def recover(digest: bytes, signature: bytes) -> str | None:
@@ -42,23 +49,42 @@ def with_v_27(signature: bytes) -> bytes:
 
 def contract_accepts(*, chain: Chain, wallet: str, digest: bytes, signature: bytes) -> bool:
     """EIP-1271 of `wallet` on `chain`, asked of its first endpoint that answers. Errors: CHAIN_UNAVAILABLE."""
-    data = ERC1271_MAGIC + encode(["bytes32", "bytes"], [digest, signature])
+    data = "0x" + (ERC1271_MAGIC + encode(["bytes32", "bytes"], [digest, signature])).hex()
     for url in chain.rpc_urls:
-        w3 = Web3(HTTPProvider(url, request_kwargs={"timeout": RPC_TIMEOUT}))
         try:
-            to = Web3.to_checksum_address(wallet)
-            if not w3.eth.get_code(to):
+            if _ask(url, "eth_getCode", wallet, "latest") == "0x":
                 return False
-            answer = w3.eth.call({"to": to, "data": "0x" + data.hex()})  # type: ignore[typeddict-item]
-        except ContractLogicError:
+            answer = _ask(url, "eth_call", {"to": wallet, "data": data, "gas": hex(CALL_GAS)}, "latest")
+        except ExecutionError:
             return False
-        except (RequestException, Web3Exception, ValueError):
+        except (RequestException, ValueError):
+            log.warning("%s: an endpoint did not answer whether %s accepts a signature", chain, wallet, exc_info=True)
             continue
-        return len(answer) == 32 and bytes(answer[:4]) == ERC1271_MAGIC and not any(answer[4:])  # noqa: PLR2004 - one word
+        return answer == "0x" + ERC1271_MAGIC.hex().ljust(64, "0")
     raise DomainError(
         ErrorCode.CHAIN_UNAVAILABLE,
         f"No endpoint of {chain.name} answers, so the wallet contract could not be asked. Try again.",
     )
+
+
+class ExecutionError(Exception):
+    """The wallet's code ran and failed: its way to say no."""
+
+
+def _ask(url: str, method: str, *params: object) -> str:
+    """One JSON-RPC call with a hex answer. Plain HTTP on purpose: web3 would follow a reverting wallet's OffchainLookup to any
+    address it names (EIP-3668), and repeat calls while a person waits. Errors: ExecutionError, RequestException, ValueError.
+    """
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    response = requests.post(url, json=body, timeout=RPC_TIMEOUT, allow_redirects=False)
+    answer = response.json()
+    error = answer.get("error") if isinstance(answer, dict) else None
+    if isinstance(error, dict) and (error.get("code") == REVERTED or FAILED_IN_CODE.search(str(error.get("message")))):
+        raise ExecutionError(str(error.get("message")))
+    result = answer.get("result") if isinstance(answer, dict) else None
+    if not isinstance(result, str):
+        raise ValueError(f"{method} answered {str(answer)[:200]}")  # noqa: TRY004 - one error for a bad answer
+    return result
 
 
 def verify(*, chain: Chain, signer: str, digest: bytes, signature: bytes) -> None:
