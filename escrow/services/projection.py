@@ -32,7 +32,7 @@ def events_project(
     pay_tokens_register(chain=chain, events=events, tokens=tokens)
     book = DealBook(chain, events)
     balances = transfers_write(chain=chain, events=events, parties_of=book.parties, final_number=final_number)
-    _push(chain, events, balances, tokens, told, rewound=False)
+    facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=False)
     book.fold()
     _trades_count_on(chain, events)
     seen = [item for item in events if item.block_number > final_number]
@@ -46,7 +46,7 @@ def events_take_back(*, chain: Chain, rows: Sequence[ChainEvent], tokens: Tokens
     book = DealBook(chain, events)
     balances = transfers_void(event_ids=[row.pk for row in rows])
     ChainEvent.objects.filter(pk__in=[row.pk for row in rows]).update(canonical=False)
-    _push(chain, events, balances, tokens, told, rewound=True)
+    facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=True)
     deal_ids = sorted({row.deal_id for row in rows if row.deal_id is not None})
     deals_refold(chain=chain, deal_ids=deal_ids)
     trades_recount(chain=chain, market_ids={event.deal.market for _, event in fills(events)})
@@ -78,16 +78,16 @@ def markets_adopt(*, chain: Chain, tokens: Tokens, told: Announcements) -> None:
     told.markets(Market.objects.filter(chain=chain, market_id__in=market_ids), status)
 
 
-def _push(
+def facts_push(
+    *,
     chain: Chain,
     events: Sequence[FoldEvent],
     balances: dict[AccountKey, int],
     tokens: Tokens,
     told: Announcements,
-    *,
     rewound: bool,
 ) -> None:
-    """Chain configuration, then all facts of points at once, then the terms of markets."""
+    """What `events`, new or taken back, change: the chain's configuration, all facts of points at once, the terms of markets."""
     config = chain_config(chain, events)
     if config:
         Chain.objects.filter(pk=chain.pk).update(**config)
