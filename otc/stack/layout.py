@@ -27,8 +27,9 @@ class Layout:
 
     @classmethod
     def of(cls, name: str = "") -> "Layout":
-        """The stack of `up` for an empty name, else the private one of that name."""
-        return cls(PROJECT / "var" / name if name else PROJECT / "var")
+        """The stack of `up` for an empty name, else the private one of that name. FORELOCK_VAR puts the data elsewhere."""
+        var = Path(os.environ.get("FORELOCK_VAR") or PROJECT / "var").resolve()
+        return cls(var / name if name else var)
 
     @property
     def run(self) -> Path:

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand
 
 from otc.core.fields import to_checksum
 from otc.stack import anvil, environment
-from otc.stack.layout import PROJECT, Layout
+from otc.stack.layout import Layout
 from otc.stack.stack import Stack, prepare_files
 
 ADMIN = "admin"
@@ -81,7 +81,7 @@ class Command(BaseCommand):
                 f"Chain: {stack.rpc_url}, chain id {anvil.CHAIN_ID}. Give these keys to a wallet; the whole world knows them:",
                 *(f"  {role:<11}{to_checksum(anvil.address(role))}  {anvil.key(role)}" for role in anvil.ROLES),
             ]
-        lines += [f"Logs: {stack.layout.log.relative_to(PROJECT)}/. Ctrl-C stops everything.", ""]
+        lines += [f"Logs: {stack.layout.log}/. Ctrl-C stops everything.", ""]
         self.stdout.write("\n".join(lines))
         self.stdout.flush()
 
