@@ -1,6 +1,7 @@
 """Reads the environment for the settings: every knob of the process comes through here."""
 
 import os
+import re
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -41,6 +42,17 @@ def number(name: str, default: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, blanks dropped."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def rates(name: str, default: str) -> dict[str, tuple[int, int]]:
+    """`read=100/60,write=20/60` as {"read": (100, 60), ...}: so many calls in so many seconds."""
+    found = {}
+    for word in words(name, default):
+        rate = re.fullmatch(r"([a-z]+)=([1-9][0-9]*)/([1-9][0-9]*)", word)
+        if rate is None:
+            raise ImproperlyConfigured(f"{name}: {word!r} is not of the form read=100/60 (calls/seconds).")
+        found[rate[1]] = (int(rate[2]), int(rate[3]))
+    return found
 
 
 def broker(name: str) -> str:

@@ -47,6 +47,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "otc.core.requests.RequestIdMiddleware",
     "otc.core.requests.ProblemMiddleware",
+    "otc.api.ratelimit.RateLimitHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -120,6 +121,9 @@ IDEMPOTENCY_SECONDS = 48 * 3600
 
 # ---------------------------------------------------------------- security headers
 
+# How many proxies of ours stand in front: so many entries of X-Forwarded-For are believed, and X-Forwarded-Proto.
+PROXY_COUNT = env.number("PROXY_COUNT", 0)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if PROXY_COUNT else None
 SECURE_SSL_REDIRECT = env.flag("SECURE_SSL_REDIRECT", default=False)
 SECURE_HSTS_SECONDS = env.number("SECURE_HSTS_SECONDS", 0)
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -163,12 +167,17 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # ---------------------------------------------------------------- REST
 
+# Calls per seconds for one wallet, or for one address without a sign-in. `RATE_LIMITS=` (empty) turns them off.
+RATE_LIMITS = env.rates("RATE_LIMITS", "read=12000/60,write=6000/60,build=6000/60")
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "otc.accounts.authentication.BearerAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.AllowAny"],
+    "DEFAULT_THROTTLE_CLASSES": ["otc.api.ratelimit.RateLimit"],
+    "NUM_PROXIES": PROXY_COUNT,
     "DEFAULT_RENDERER_CLASSES": ["otc.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["otc.api.rendering.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -16,3 +16,5 @@ STATIC_ROOT = run.folder() / "static"
 # Redis runs only for the tests that ask for the fixture `redis_url`; tasks are called as functions.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 CELERY_BROKER_URL = "memory://"
+# One test may call more often than one person. tests/db/api/test_ratelimit.py turns them on.
+RATE_LIMITS: dict[str, tuple[int, int]] = {}  # type: ignore[no-redef]

@@ -55,7 +55,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 def describe(error: Exception) -> Problem | None:  # noqa: PLR0911 - one return per kind of error
     """What a client is told of `error`; None when nobody foresaw it."""
     if isinstance(error, DomainError):
-        return Problem(error.status, error.code, error.detail, errors_of(error))
+        return Problem(error.status, error.code, error.detail, errors_of(error), _retry_after(error))
     if isinstance(error, exceptions.ValidationError):
         return _invalid(list(_flatten(error.detail)))
     if isinstance(error, ModelValidationError):
@@ -74,14 +74,17 @@ def describe(error: Exception) -> Problem | None:  # noqa: PLR0911 - one return 
     return None
 
 
+def _retry_after(error: Exception) -> dict[str, str]:
+    """`wait` of an error is when to come back, in seconds."""
+    wait = getattr(error, "wait", None)
+    return {} if wait is None else {"Retry-After": str(math.ceil(wait))}
+
+
 def _of_framework(error: exceptions.APIException) -> Problem | None:
     code = CODE_OF_STATUS.get(error.status_code)
     if code is None:
         return None
-    headers = {}
-    wait = getattr(error, "wait", None)  # of Throttled: seconds
-    if wait is not None:
-        headers["Retry-After"] = str(math.ceil(wait))
+    headers = _retry_after(error)
     if challenge := getattr(error, "auth_header", ""):
         headers["WWW-Authenticate"] = challenge
     return Problem(error.status_code, code, str(error.detail), headers=headers)
