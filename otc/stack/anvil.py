@@ -75,12 +75,18 @@ def binary(project: Path) -> Path:
 
 
 def command(
-    project: Path, *, port: int, folder: Path, load: Path | None = None, history: int | None = None
+    project: Path,
+    *,
+    port: int,
+    folder: Path,
+    load: Path | None = None,
+    history: int | None = None,
+    timestamp: int | None = None,
 ) -> list[str]:
     """The words that start anvil on `port` of this machine (0: any free one, named in its output), each transaction making a block.
 
     It goes on from the state in `load`. `folder` takes the states of old blocks, which otherwise pile up in the home folder; with
-    `history` only that many are kept, and calls can't look further back.
+    `history` only that many are kept, and calls can't look further back. A new chain begins at `timestamp`, in unix seconds.
     """
     words = [
         str(binary(project)),
@@ -96,6 +102,8 @@ def command(
     words += ["--cache-path", str(folder)]
     if load is not None:
         words += ["--load-state", str(load)]
+    elif timestamp is not None:
+        words += ["--timestamp", str(timestamp)]
     if history is not None:
         words += ["--prune-history", str(history)]
     return words

@@ -24,6 +24,8 @@ class Chain:
         self.block_time = block_time
         self.say = say
         self.port = 0
+        # How long ago a new chain begins, in seconds: a demonstration lives through the time since, and then sets the clock.
+        self.begins_ago = 0
         self._save_took = 0.0
 
     @property
@@ -55,6 +57,7 @@ class Chain:
                 folder=self.layout.anvil / "states",
                 load=self._state if self._state.exists() else None,
                 history=HISTORY,
+                timestamp=int(time.time()) - self.begins_ago,
             ),
             prepare=lambda: shutil.rmtree(self.layout.anvil / "states", ignore_errors=True),
             ready=lambda _output: anvil.ready(self.url),
