@@ -11,7 +11,6 @@ import contextlib
 import os
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ DEFAULT_PORT = 8000
 # Safe and final depth. By the clock: deeper than the blocks that are lost when anvil is killed between two saves.
 DEPTHS_BY_CLOCK = (2, 12)
 DEPTHS_BY_HAND = (1, 3)
+DEMO_HISTORY = 27 * 3600  # seconds: the demonstration's market with final terms needs a day of objection
 
 Progress = Callable[[str, str, float], None]
 
@@ -64,6 +64,7 @@ class Stack:
         self.external = dict(external or {})
         self.port = port
         self.web_url = ""
+        self._port = 0
         self.contracts: Any = None
         self.chain = Chain(layout, block_time=block_time, say=say)
         self.cluster = postgres.Cluster(data=layout.postgres, sockets=layout.sockets / "pg")
@@ -105,11 +106,16 @@ class Stack:
     def start(self, *, fresh: bool = False, seed: bool = False) -> None:
         """Brings everything up, in order. `os.environ` gets the settings, so that Django in this process sees this stack."""
         self.take(fresh=fresh)
+        # Before anything starts: a refused port is told at once.
+        self._port = self._choose_port()
+        self.chain.begins_ago = DEMO_HISTORY if seed else 0
         self.start_servers()
-        self.prepare_data(seed=seed)
+        self.prepare_data()
         self.start_processes()
         self._lock.note(self.web_url)
         write_json(self.layout.run / "env.json", self.settings())
+        if seed:
+            self.seed()
 
     def settings(self) -> dict[str, str]:
         """The environment that other commands need to join this stack."""
@@ -171,21 +177,29 @@ class Stack:
 
     # ------------------------------------------------------------ data
 
-    def prepare_data(self, *, seed: bool) -> None:
-        """Migrates, deploys the contracts and, with `seed`, fills the demonstration. Django is set up here at the latest."""
+    def prepare_data(self) -> None:
+        """Migrates and deploys the contracts. Django is set up here at the latest."""
         import django
 
         django.setup()
-        from django.core.management import call_command, get_commands
-
         with self.step("database") as done:
             done(migrate())
         with self.step("contracts") as done:
             done(self._deploy())
-        if seed and "seed_demo" in get_commands():
-            with self.step("demo data") as done:
-                call_command("seed_demo", verbosity=0)
+
+    def seed(self) -> None:
+        """Fills the demonstration through the public API; what is there stays. A failure is said, and the venue runs on without."""
+        from django.core.management import CommandError, call_command
+
+        if self.contracts is None:
+            return
+        with self.step("demo data") as done:
+            try:
+                call_command("seed_demo", base_url=self.web_url, rpc_url=self.rpc_url, verbosity=0)
                 done("ready")
+            except CommandError as error:
+                done("incomplete")
+                self.say(str(error))
 
     def _deploy(self) -> str:
         from escrow.contracts import deploy
@@ -201,10 +215,9 @@ class Stack:
 
     def start_processes(self) -> None:
         """Celery's worker and beat, and the web server, starting side by side; `web_url` is its address."""
-        port = self._web_port()
-        self.web_url = f"http://127.0.0.1:{port}"
+        self.web_url = f"http://127.0.0.1:{self._port}"
         results = {"worker": f"{WORKER_PROCESSES} processes", "beat": "ticking", "web": self.web_url}
-        for service in (self._worker(), self._beat(), self._web(port)):
+        for service in (self._worker(), self._beat(), self._web(self._port)):
             self.supervisor.launch(service)
         for name, result in results.items():
             with self.step(name) as done:
@@ -242,11 +255,11 @@ class Stack:
                 *("--respawn-failed-workers", "--workers-kill-timeout", "5", "--access-log"),
                 "otc.wsgi:application",
             ],
-            ready=lambda _output: answers(self.web_url),
+            ready=lambda _output: is_ready(self.web_url),
             stop_seconds=10,
         )
 
-    def _web_port(self) -> int:
+    def _choose_port(self) -> int:
         if self.port is None:
             port = ports.next_free(DEFAULT_PORT)
             if port != DEFAULT_PORT:
@@ -305,12 +318,10 @@ def migrate() -> str:
     return f"{count} migrations applied" if count else "up to date"
 
 
-def answers(url: str) -> bool:
-    """True once a web server answers anything at all."""
+def is_ready(url: str) -> bool:
+    """True once the web server says that it can do its job."""
     try:
-        urllib.request.urlopen(f"{url}/api/v1/status", timeout=5).close()  # noqa: S310  # our own address
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
+        urllib.request.urlopen(f"{url}/readyz", timeout=5).close()  # noqa: S310  # our own address
+    except OSError:  # no answer, or one that says "not yet"
         return False
     return True

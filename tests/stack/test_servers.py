@@ -84,12 +84,12 @@ class TestPorts:
         with pytest.raises(
             StackError, match=rf"Port {busy_port} is in use: stop what listens there, or name another with --port"
         ):
-            stack._web_port()
+            stack._choose_port()
 
     def test_the_default_gives_way_and_says_so(self, tmp_path, busy_port, monkeypatch):
         monkeypatch.setattr("otc.stack.stack.DEFAULT_PORT", busy_port)
         said = []
-        assert Stack(Layout(tmp_path / "var"), say=said.append)._web_port() > busy_port
+        assert Stack(Layout(tmp_path / "var"), say=said.append)._choose_port() > busy_port
         assert f"Port {busy_port} is in use" in said[0]
 
 
