@@ -148,14 +148,14 @@ def _conduct(chance: random.Random) -> tuple[Conduct, ...]:
 
 
 def _makers(chance: random.Random, many: int) -> list[int]:
-    """Every wallet makes an offer before one makes its second; contract wallets make two of the first hundred each."""
+    """Every wallet makes an offer before one makes its second; contract wallets make two more each."""
     order: list[int] = []
     while len(order) < many:
         turn = list(range(WALLETS))
         chance.shuffle(turn)
         order += turn
     contracts = list(range(WALLETS - CONTRACT_WALLETS, WALLETS)) * 2
-    for place, wallet in zip(chance.sample(range(100), len(contracts)), contracts, strict=True):
+    for place, wallet in zip(chance.sample(range(WALLETS, WALLETS + 100), len(contracts)), contracts, strict=True):
         order[place] = wallet
     return order[:many]
 

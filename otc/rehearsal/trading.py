@@ -35,7 +35,7 @@ def post(world: World, stage: Stage, fates: tuple[Fate, ...], title: str) -> Non
             "collateral": str(offer.collateral),
             "min_fill": str(offer.min_fill),
             "max_fee_bps": MAX_FEE_BPS,
-            "expiry": now + (SHORT_LIFE if offer.fate is Fate.EXPIRED else OFFER_LIFE),
+            "expiry": min(now + (SHORT_LIFE if offer.fate is Fate.EXPIRED else OFFER_LIFE), market.long_stop),
         }
         prepared, digest = world.venue.prepare_offer(maker, terms)
         if prepared["offer_hash"] != "0x" + digest.hex():
