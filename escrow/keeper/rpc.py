@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from escrow.chain.client import Call, RpcError, RpcFault, http_node
+from escrow.chain.client import Call, RpcError, RpcFault
+from escrow.chain.endpoints import chain_answers
 from escrow.contracts import bindings, words
 from escrow.keeper.models import SendResult
 from escrow.keeper.node import NodeUnavailableError, Pulse, Receipt, Simulation, send_result
@@ -18,8 +19,7 @@ class RpcNode:
     """escrow.keeper.node.Node over the endpoints of a chain."""
 
     def __init__(self, chain: Chain) -> None:
-        self._chain_id = chain.chain_id
-        self._urls: list[str] = list(chain.rpc_urls)
+        self._chain = chain
 
     def pulse(self, address: str, *, safe_number: int) -> Pulse:
         head, tip, balance, latest, pending, safe = self._answers(
@@ -83,13 +83,10 @@ class RpcNode:
 
     def _answers(self, calls: Sequence[Call]) -> list[Any]:
         """Answers in order, errors about single calls in their places."""
-        reasons = []
-        for url in self._urls:
-            try:
-                return http_node(url, self._chain_id).answers(calls)
-            except RpcError as error:
-                reasons.append(str(error))
-        raise NodeUnavailableError("; ".join(reasons) or "the chain has no endpoint")
+        try:
+            return chain_answers(self._chain, calls)
+        except RpcError as error:
+            raise NodeUnavailableError(str(error)) from error
 
 
 def _required(answer: Any) -> Any:

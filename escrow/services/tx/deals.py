@@ -1,0 +1,235 @@
+"""Deals: delivering, and what anybody may do when a deadline has passed."""
+
+from dataclasses import dataclass
+
+from escrow.contracts import bindings, structs
+from escrow.domain.actions import refundable
+from escrow.domain.payouts import (
+    Terms,
+    deadline,
+    delivery_payout,
+    due_in_tranche,
+    opens_at,
+    share_of_tranche,
+    slash_payout,
+)
+from escrow.models import Deal, DealOutcome, DealTranche, SettlementTerms
+from escrow.services.tx import params
+from escrow.services.tx.call import Call, delivery_needs, summed
+from escrow.services.tx.lookup import deal_of, now_of, one_chain
+from escrow.services.tx.wording import moment, pay_token_words, settlement_token_words
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.fields import to_checksum
+from points.models import MarketStatus
+
+
+@dataclass(frozen=True, slots=True)
+class OfTranche:
+    """A tranche of an open deal under proposed or final terms. `delivered` and `whole` in base units of the settlement token."""
+
+    deal: Deal
+    row: SettlementTerms
+    terms: Terms
+    number: int
+    delivered: int
+    whole: int
+
+    @property
+    def payment(self) -> int:
+        return share_of_tranche(self.deal.payment, self.terms, self.number)
+
+    @property
+    def collateral(self) -> int:
+        return share_of_tranche(self.deal.collateral, self.terms, self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """One delivery that passed the checks; `amount` is resolved."""
+
+    tranche: OfTranche
+    amount: int
+    to_escrow: bool
+
+    @property
+    def struct(self) -> bindings.Delivery:
+        return bindings.Delivery(
+            structs.deal_preimage(self.tranche.deal), self.tranche.number, self.amount, self.to_escrow
+        )
+
+
+def deliver(account: str, given: params.Deliver) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, DEAL_NOT_OPEN, TOO_EARLY, DEADLINE_PASSED, INVALID, AMOUNT_INVALID."""
+    handover = _handover(account, given, prefix="", before=0)
+    chain = handover.tranche.deal.chain
+    return Call(
+        chain,
+        chain.escrow_address,
+        bindings.encode_deliver(handover.struct),
+        _delivery_explained(handover),
+        summed(delivery_needs(handover.tranche.row.token, handover.amount)),
+    )
+
+
+def deliver_batch(account: str, given: params.DeliverBatch) -> Call:
+    """Errors: as `deliver`, with `deliveries[i].` before the field."""
+    given_before: dict[tuple[str, int], int] = {}
+    handovers: list[Handover] = []
+    for index, one in enumerate(given.deliveries):
+        key = (one.deal_id, one.tranche)
+        handover = _handover(account, one, prefix=f"deliveries[{index}].", before=given_before.get(key, 0))
+        given_before[key] = given_before.get(key, 0) + handover.amount
+        handovers.append(handover)
+    chain = one_chain([handover.tranche.deal.chain for handover in handovers], field="deliveries")
+    needs = summed(need for one in handovers for need in delivery_needs(one.tranche.row.token, one.amount))
+    return Call(
+        chain,
+        chain.escrow_address,
+        bindings.encode_deliver_batch([handover.struct for handover in handovers]),
+        (
+            f"{len(handovers)} deliveries in one transaction.",
+            *dict.fromkeys(_delivery_explained(handover)[0] for handover in handovers),
+            "A deal that is already done by then is skipped.",
+        ),
+        needs,
+    )
+
+
+def slash(account: str, given: params.Slash) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
+    """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY, INVALID."""
+    tranche = _tranche(given.deal_id, given.tranche, prefix="")
+    last = deadline(tranche.terms, tranche.number)
+    if now_of(tranche.deal.chain) <= last:
+        raise DomainError(ErrorCode.TOO_EARLY, f"The seller may deliver until {moment(last)}.", field="deal_id")
+    paid = slash_payout(
+        payment=tranche.payment, collateral=tranche.collateral, delivered=tranche.delivered, whole=tranche.whole
+    )
+    money = pay_token_words(tranche.deal.pay_token).amount
+    chain = tranche.deal.chain
+    return Call(
+        chain,
+        chain.escrow_address,
+        bindings.encode_slash(structs.deal_preimage(tranche.deal), tranche.number),
+        (
+            f"The seller missed the deadline: {money(paid.to_buyer)} go to the buyer's free escrow balance.",
+            "Anybody may send this; the keeper does it by itself.",
+        ),
+    )
+
+
+def refund(account: str, given: params.Refund) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
+    """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY."""
+    deal = _open_deal(given.deal_id, field="deal_id")
+    market = deal.market
+    if not refundable(status=market.status, long_stop=market.long_stop, now=now_of(deal.chain)):
+        rule = (
+            "The market has settlement terms: its deals are delivered or slashed."
+            if market.status == MarketStatus.PROPOSED
+            else f"Refunds start when the market is cancelled, or after its long-stop, {moment(market.long_stop)}."
+        )
+        raise DomainError(ErrorCode.TOO_EARLY, rule, field="deal_id")
+    money = pay_token_words(deal.pay_token).amount
+    return Call(
+        deal.chain,
+        deal.chain.escrow_address,
+        bindings.encode_refund(structs.deal_preimage(deal)),
+        (
+            f"Each side gets its own back: {money(deal.payment)} to the buyer, {money(deal.collateral)} to the seller. No fee.",
+            "Anybody may send this; the keeper does it by itself.",
+        ),
+    )
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _open_deal(deal_id: str, *, field: str) -> Deal:
+    deal = deal_of(deal_id, field=field)
+    if deal.outcome != DealOutcome.OPEN:
+        raise DomainError(
+            ErrorCode.DEAL_NOT_OPEN, f"The deal is closed: {DealOutcome(deal.outcome).label.lower()}.", field=field
+        )
+    return deal
+
+
+def _tranche(deal_id: str, number: int, *, prefix: str) -> OfTranche:
+    """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY without terms, INVALID."""
+    deal = _open_deal(deal_id, field=f"{prefix}deal_id")
+    row: SettlementTerms | None = getattr(deal.market, "settlement_terms", None)
+    if row is None:
+        raise DomainError(
+            ErrorCode.TOO_EARLY, "The project has not proposed settlement terms yet.", field=f"{prefix}deal_id"
+        )
+    terms = structs.settlement_terms(row)
+    if number >= terms.tranches:
+        raise DomainError(
+            ErrorCode.INVALID, f"From 0 to {terms.tranches - 1} in this market.", field=f"{prefix}tranche"
+        )
+    progress = DealTranche.objects.filter(deal=deal, number=number).first()
+    if progress is not None and progress.outcome != DealOutcome.OPEN:
+        raise DomainError(
+            ErrorCode.DEAL_NOT_OPEN,
+            f"This tranche is closed: {DealOutcome(progress.outcome).label.lower()}.",
+            field=f"{prefix}tranche",
+        )
+    return OfTranche(
+        deal=deal,
+        row=row,
+        terms=terms,
+        number=number,
+        delivered=progress.delivered if progress is not None else 0,
+        whole=due_in_tranche(deal.units, terms, number),
+    )
+
+
+def _handover(account: str, given: params.Deliver, *, prefix: str, before: int) -> Handover:
+    """`before`: what the same batch delivers into the same tranche ahead of this."""
+    tranche = _tranche(given.deal_id, given.tranche, prefix=prefix)
+    if account != tranche.deal.seller:
+        raise DomainError(
+            ErrorCode.FORBIDDEN, f"Only the seller, {to_checksum(tranche.deal.seller)}, delivers.", field="account"
+        )
+    now = now_of(tranche.deal.chain)
+    first, last = opens_at(tranche.terms, tranche.number), deadline(tranche.terms, tranche.number)
+    if now > last:
+        raise DomainError(ErrorCode.DEADLINE_PASSED, f"The window closed at {moment(last)}.", field=f"{prefix}deal_id")
+    if now < first:
+        raise DomainError(ErrorCode.TOO_EARLY, f"The window opens at {moment(first)}.", field=f"{prefix}deal_id")
+    left = tranche.whole - tranche.delivered - before
+    amount = max(0, left) if given.amount is None else given.amount
+    if amount > left or (amount == 0 and tranche.whole != 0):
+        token = settlement_token_words(tranche.row)
+        raise DomainError(
+            ErrorCode.AMOUNT_INVALID,
+            f"From 1 to {max(0, left)} base units, which is {token.amount(max(0, left))}: what is still due. More would be a gift.",
+            field=f"{prefix}amount",
+        )
+    return Handover(tranche, amount, given.to_escrow)
+
+
+def _delivery_explained(handover: Handover) -> tuple[str, ...]:
+    tranche, deal = handover.tranche, handover.tranche.deal
+    after = tranche.delivered + handover.amount
+    paid = delivery_payout(
+        payment=tranche.payment,
+        collateral=tranche.collateral,
+        fee_bps=deal.fee_bps,
+        before=tranche.delivered,
+        after=after,
+        whole=tranche.whole,
+    )
+    money = pay_token_words(deal.pay_token).amount
+    token = settlement_token_words(tranche.row)
+    where = "the buyer's free escrow balance" if handover.to_escrow else f"the buyer, {to_checksum(deal.buyer)}"
+    said = [
+        (
+            f"{token.amount(handover.amount)} move from your wallet to {where}. You get {money(paid.to_seller)}: your collateral and the "
+            f"payment for it, less a fee of {money(paid.fee)}."
+        )
+    ]
+    if after < tranche.whole:
+        last = moment(deadline(tranche.terms, tranche.number))
+        said.append(
+            f"{token.amount(tranche.whole - after)} are still due by {last}; what is missing then is taken from payment and collateral."
+        )
+    return tuple(said)

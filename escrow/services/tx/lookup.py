@@ -1,0 +1,73 @@
+"""Finding what an action is about, or saying which parameter names nothing."""
+
+from escrow.models import Account, Deal, SettlementTerms
+from escrow.services.tx.wording import TokenWords, pay_token_words, settlement_token_words
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.models import Chain
+from points.models import PayToken
+
+
+def chain_of(chain_id: int | None) -> Chain:
+    """The chain by id; without one, the only active chain. Errors: INVALID, NOT_FOUND."""
+    chains = list(
+        Chain.objects.filter(active=True) if chain_id is None else Chain.objects.filter(active=True, pk=chain_id)
+    )
+    if len(chains) == 1:
+        return chains[0]
+    if chains:
+        served = ", ".join(str(chain.pk) for chain in chains)
+        raise DomainError(ErrorCode.INVALID, f"Several chains are served: name one of {served}.", field="chain_id")
+    raise DomainError(ErrorCode.NOT_FOUND, "This chain is not served here.", field="chain_id")
+
+
+def now_of(chain: Chain) -> int:
+    """The chain's time. Errors: CHAIN_UNAVAILABLE before its first block was read."""
+    if chain.head_time is None:
+        raise DomainError(ErrorCode.CHAIN_UNAVAILABLE, f"{chain.name} has not been read yet. Try again in a minute.")
+    return chain.head_time
+
+
+def require_entry_open(chain: Chain) -> None:
+    """Errors: PAUSED while deposits and fills are stopped on chain."""
+    if now_of(chain) < chain.paused_until:
+        raise DomainError(
+            ErrorCode.PAUSED,
+            f"The escrow takes no deposits and fills until {chain.paused_until} (unix seconds). Withdrawing, delivering and claiming go on.",
+        )
+
+
+def token_words(chain: Chain, token: str) -> TokenWords:
+    """A token that this venue deals in: paid with, delivered, or held. Errors: NOT_FOUND."""
+    paid = PayToken.objects.filter(chain=chain, address=token).first()
+    if paid is not None:
+        return pay_token_words(paid)
+    settled = SettlementTerms.objects.filter(market__chain=chain, token=token).first()
+    if settled is not None:
+        return settlement_token_words(settled)
+    if Account.objects.filter(chain=chain, token=token).exists():
+        return TokenWords(token)
+    raise DomainError(ErrorCode.NOT_FOUND, "No market here pays in or delivers this token.", field="token")
+
+
+def deal_of(deal_id: str, *, field: str) -> Deal:
+    """The deal with all that a call about it reads. Errors: NOT_FOUND."""
+    rows = Deal.objects.select_related(
+        "chain", "pay_token", "market__program", "market__pay_token", "market__chain", "market__settlement_terms"
+    )
+    found = rows.filter(deal_id=deal_id, chain__active=True).first()
+    if found is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "No such deal is known here.", field=field)
+    return found
+
+
+def one_chain(chains: list[Chain], *, field: str) -> Chain:
+    """The chain that all items of a batch are on. Errors: INVALID."""
+    first = chains[0]
+    for index, chain in enumerate(chains):
+        if chain.pk != first.pk:
+            raise DomainError(
+                ErrorCode.INVALID,
+                f"One transaction is on one chain: this one is on {chain.pk}.",
+                field=f"{field}[{index}]",
+            )
+    return first

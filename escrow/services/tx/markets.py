@@ -1,0 +1,225 @@
+"""Markets: creation, settlement terms, cancellation. Each by the one key that the hashed terms name."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from escrow.contracts import bindings, structs
+from escrow.domain.payouts import deadline
+from escrow.models import SettlementTerms
+from escrow.services.tx import params
+from escrow.services.tx.call import Call
+from escrow.services.tx.lookup import now_of
+from escrow.services.tx.wording import duration, moment
+from otc.core.amounts import format_amount
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.fields import to_checksum
+from points.models import Market, MarketStatus
+from points.selectors.markets import market_get
+
+BPS = 10_000
+MAX_TRANCHES = 64
+MAX_LIFE = 3650 * 86_400
+MAX_EXTENSION = 48 * 3_600
+CANCEL_DELAY = 72 * 3_600
+UINT128_MAX = 2**128 - 1
+
+
+def create_market(account: str, given: params.OfMarket) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
+    """Errors: NOT_FOUND, CONFLICT, INVALID."""
+    market = _market(given.market_id, given.chain_id)
+    if market.status != MarketStatus.NONE:
+        raise DomainError(ErrorCode.CONFLICT, "This market is already on chain.", field="market_id")
+    if not market.pay_token.allowed:
+        raise DomainError(
+            ErrorCode.INVALID, "The escrow no longer takes this market's payment token.", field="market_id"
+        )
+    if market.long_stop <= now_of(market.chain):
+        raise DomainError(
+            ErrorCode.DEADLINE_PASSED, "The long-stop of these terms has passed: make a new market.", field="market_id"
+        )
+    return _call(
+        market,
+        bindings.encode_create_market,
+        f"Opens {market} for trading under these terms for good: nobody can change them afterwards.",
+        f"Settlement terms may be proposed by {to_checksum(market.resolver)}, and vetoed by {to_checksum(market.guardian)} "
+        f"for {duration(market.objection)}.",
+        f"If none are final by {moment(market.long_stop)}, every deal is refunded.",
+    )
+
+
+def propose(account: str, given: params.Propose) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, INVALID naming the field."""
+    market = _market(given.market_id, given.chain_id)
+    _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
+    _check_settlement(market, given)
+    settlement = bindings.SettlementTerms(
+        token=given.token,
+        ratio_num=given.ratio_num,
+        ratio_den=given.ratio_den,
+        start=given.start,
+        window=given.window,
+        tge_bps=given.tge_bps,
+        tranches=given.tranches,
+        period=given.period,
+    )
+    parts = (
+        "in one delivery"
+        if given.tranches == 1
+        else (
+            f"{format_amount(given.tge_bps, decimals=2)}% at the start and the rest in {given.tranches - 1} equal parts, one every "
+            f"{duration(given.period)}"
+        )
+    )
+    per_unit = f"{given.ratio_num}/{given.ratio_den}" if given.ratio_den != 1 else str(given.ratio_num)
+    return Call(
+        market.chain,
+        market.chain.escrow_address,
+        bindings.encode_propose(structs.market_terms(market), settlement),
+        (
+            f"Proposes to settle {market}: {per_unit} base units of {to_checksum(given.token)} for each base unit sold, {parts}.",
+            f"Sellers must deliver from {moment(given.start)} to {moment(given.start + given.window)}; who does not loses the collateral.",
+            f"Trading stops now. The guardian may veto for {duration(market.objection)}; after that nobody can change or withdraw this.",
+        ),
+    )
+
+
+def veto(account: str, given: params.OfMarket) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, DEADLINE_PASSED."""
+    market = _market(given.market_id, given.chain_id)
+    _require(market, account, market.guardian, "guardian", MarketStatus.PROPOSED)
+    if now_of(market.chain) >= _terms(market).final_at:
+        raise DomainError(
+            ErrorCode.DEADLINE_PASSED, "The objection period has passed: the terms are final.", field="market_id"
+        )
+    return _call(
+        market, bindings.encode_veto, f"Rejects the proposed settlement of {market} and opens it for trading again."
+    )
+
+
+def extend(account: str, given: params.Extend) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, DEADLINE_PASSED, INVALID."""
+    market = _market(given.market_id, given.chain_id)
+    _require(market, account, market.resolver, "resolver", MarketStatus.PROPOSED)
+    row = _terms(market)
+    if not 1 <= given.extra <= MAX_EXTENSION:
+        raise DomainError(ErrorCode.INVALID, f"From 1 to {MAX_EXTENSION} seconds.", field="extra")
+    if row.extended:
+        raise DomainError(ErrorCode.CONFLICT, "The window was extended before: that works once.", field="market_id")
+    terms = structs.settlement_terms(row)
+    if now_of(market.chain) > deadline(terms, 0):
+        raise DomainError(ErrorCode.DEADLINE_PASSED, "The first delivery window has closed.", field="market_id")
+    longer = replace(terms, window=terms.window + given.extra)
+    return Call(
+        market.chain,
+        market.chain.escrow_address,
+        bindings.encode_extend(structs.market_terms(market), given.extra),
+        (
+            f"Sellers of {market} get {duration(given.extra)} more, until {moment(deadline(longer, 0))}. This works once.",
+        ),
+    )
+
+
+def propose_cancel(account: str, given: params.OfMarket) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, CONFLICT."""
+    market = _market(given.market_id, given.chain_id)
+    _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
+    return _call(
+        market,
+        bindings.encode_propose_cancel,
+        f"Proposes to cancel {market}. Trading stops; the guardian may confirm after {duration(CANCEL_DELAY)}, then every deal is refunded.",
+    )
+
+
+def withdraw_cancel(account: str, given: params.OfMarket) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, CONFLICT."""
+    market = _market(given.market_id, given.chain_id)
+    _require(market, account, market.resolver, "resolver", MarketStatus.CANCEL_PROPOSED)
+    return _call(market, bindings.encode_withdraw_cancel, f"Takes the cancellation back: {market} trades again.")
+
+
+def confirm_cancel(account: str, given: params.OfMarket) -> Call:
+    """Errors: NOT_FOUND, FORBIDDEN, CONFLICT. Whether 72 hours have passed is the simulation's to say."""
+    market = _market(given.market_id, given.chain_id)
+    _require(market, account, market.guardian, "guardian", MarketStatus.CANCEL_PROPOSED)
+    return _call(
+        market,
+        bindings.encode_confirm_cancel,
+        f"Cancels {market} for good: both sides of every open deal get their own money back.",
+    )
+
+
+# ---------------------------------------------------------------- rules
+
+
+def _market(market_id: str, chain_id: int | None) -> Market:
+    try:
+        return market_get(market_id=market_id, chain_id=chain_id)
+    except DomainError as error:
+        field = "market_id" if error.field == "market" else error.field
+        raise DomainError(error.code, error.detail, field=field) from error
+
+
+def _terms(market: Market) -> SettlementTerms:
+    found: SettlementTerms | None = getattr(market, "settlement_terms", None)
+    if found is None:
+        raise DomainError(ErrorCode.CONFLICT, "No settlement terms are proposed.", field="market_id")
+    return found
+
+
+def _call(market: Market, encode: Callable[[bindings.MarketTerms], str], *explanation: str) -> Call:
+    return Call(market.chain, market.chain.escrow_address, encode(structs.market_terms(market)), explanation)
+
+
+def _require(market: Market, account: str, key: str, role: str, status: MarketStatus) -> None:
+    """The right key at the right status. Errors: FORBIDDEN, CONFLICT."""
+    if account != key:
+        raise DomainError(
+            ErrorCode.FORBIDDEN, f"Only the market's {role}, {to_checksum(key)}, may do this.", field="account"
+        )
+    if market.status != status:
+        now = MarketStatus(market.status).label.lower()
+        raise DomainError(
+            ErrorCode.CONFLICT, f"This needs a market that is {status.label.lower()}; now: {now}.", field="market_id"
+        )
+
+
+def _check_settlement(market: Market, given: params.Propose) -> None:
+    """The contract's rules, by field. Errors: INVALID."""
+    now = now_of(market.chain)
+    rules: list[tuple[str, bool, str]] = [
+        ("ratio_num", 1 <= given.ratio_num <= UINT128_MAX, "From 1 to 2^128 - 1."),
+        ("ratio_den", 1 <= given.ratio_den <= UINT128_MAX, "From 1 to 2^128 - 1."),
+        (
+            "ratio_num",
+            not market.max_ratio_den
+            or given.ratio_num * market.max_ratio_den <= market.max_ratio_num * given.ratio_den,
+            f"The ratio is above the market's cap of {market.max_ratio_num}/{market.max_ratio_den}.",
+        ),
+        (
+            "start",
+            given.start >= now + market.objection,
+            f"Not before the objection period ends: {now + market.objection} and some minutes, as the block comes later.",
+        ),
+        ("start", given.start <= market.long_stop, f"At most the market's long-stop, {market.long_stop}."),
+        (
+            "window",
+            market.min_window <= given.window <= market.max_window,
+            f"From {market.min_window} to {market.max_window} seconds in this market.",
+        ),
+        ("tranches", 1 <= given.tranches <= MAX_TRANCHES, f"From 1 to {MAX_TRANCHES}."),
+        (
+            "tge_bps",
+            given.tge_bps == BPS if given.tranches == 1 else 1 <= given.tge_bps < BPS,
+            "10000 with one tranche; from 1 to 9999 with several.",
+        ),
+        (
+            "period",
+            given.period == 0
+            if given.tranches == 1
+            else given.period >= 1 and given.period * (given.tranches - 1) <= MAX_LIFE,
+            "0 with one tranche; with several, seconds between them, ten years in all at most.",
+        ),
+    ]
+    for field, holds, rule in rules:
+        if not holds:
+            raise DomainError(ErrorCode.INVALID, rule, field=field)

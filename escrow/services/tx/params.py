@@ -1,0 +1,132 @@
+"""The parameters of each action, parsed: addresses and hashes lower-case hex, amounts base units, times unix seconds."""
+
+from dataclasses import dataclass
+
+from otc.core.fields import ZERO_HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAmount:
+    """approve, deposit."""
+
+    token: str
+    amount: int
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """`to` None: the account itself."""
+
+    token: str
+    amount: int
+    to: str | None = None
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfMarket:
+    """create_market, veto, propose_cancel, withdraw_cancel, confirm_cancel."""
+
+    market_id: str
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    market_id: str
+    token: str
+    ratio_num: int
+    ratio_den: int
+    start: int
+    window: int
+    tge_bps: int = 10_000
+    tranches: int = 1
+    period: int = 0
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """`extra` seconds."""
+
+    market_id: str
+    extra: int
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    offer_hash: str
+    units: int
+    ref: str = ZERO_HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillBatch:
+    fills: tuple[Fill, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfOffer:
+    """cancel."""
+
+    offer_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidateNonces:
+    word: int
+    mask: int
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfChain:
+    """bump_epoch."""
+
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliver:
+    """`amount` None: all that is still due in the tranche."""
+
+    deal_id: str
+    tranche: int = 0
+    amount: int | None = None
+    to_escrow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverBatch:
+    deliveries: tuple[Deliver, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slash:
+    deal_id: str
+    tranche: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    deal_id: str
+
+
+Params = (
+    TokenAmount
+    | Withdraw
+    | OfMarket
+    | Propose
+    | Extend
+    | Fill
+    | FillBatch
+    | OfOffer
+    | InvalidateNonces
+    | OfChain
+    | Deliver
+    | DeliverBatch
+    | Slash
+    | Refund
+)

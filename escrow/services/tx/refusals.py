@@ -1,0 +1,123 @@
+"""What the contract's errors mean to the one who sends: the rule, and what to do. The table is complete over the contract's errors."""
+
+from collections.abc import Callable, Mapping
+
+from eth_utils.crypto import keccak
+
+from escrow.contracts import bindings, words
+from escrow.models import DealOutcome
+from escrow.services.tx.wording import moment, percent
+from otc.core.fields import to_checksum
+from points.models import MarketStatus
+
+Args = Mapping[str, int | str | bool]
+
+
+def _address(value: object) -> str:
+    return to_checksum(str(value))
+
+
+def _status(args: Args) -> str:
+    return MarketStatus(int(args["status"])).label.lower()
+
+
+SENTENCES: dict[str, Callable[[Args], str]] = {
+    "ZeroAddress": lambda _: "The zero address can't receive money: name a wallet.",
+    "ZeroAmount": lambda _: "The amount must be more than zero.",
+    "NotAllowed": lambda a: f"Only {_address(a['expected'])} may do this: switch to that account.",
+    "Deadline": lambda a: f"Too late: the last second was {moment(int(a['deadline']))}.",
+    "TooEarly": lambda a: f"Too early: possible from {moment(int(a['opensAt']))}.",
+    "TokenNotAllowed": lambda a: f"The escrow does not take {_address(a['token'])} as payment.",
+    "TokenHasNoCode": lambda a: f"{_address(a['token'])} is no token contract on this chain: check the address.",
+    "WrongAmountReceived": lambda a: (
+        f"The token took a cut on the way: {a['received']} of {a['expected']} base units arrived. The escrow takes only tokens that arrive in full."
+    ),
+    "InsufficientBalance": lambda a: (
+        f"The free escrow balance of {_address(a['user'])} is {a['has']} base units, {a['needs']} are needed: deposit more."
+    ),
+    "EntryIsPaused": lambda a: (
+        f"Deposits and fills are paused until {moment(int(a['until']))}. Withdrawing and delivering go on."
+    ),
+    "BadTerms": lambda a: f"The market's terms break a rule at `{a['what']}`: see docs/protocol.md for its bounds.",
+    "BadSettlement": lambda a: (
+        f"The settlement terms break a rule at `{a['what']}`: see the market's terms for its bounds."
+    ),
+    "MarketExists": lambda _: "This market is already on chain.",
+    "UnknownMarket": lambda _: "This market is not on chain yet: send create_market first.",
+    "WrongMarketStatus": lambda a: f"The market is {_status(a)}: this can't be done now.",
+    "AlreadyExtended": lambda _: "The delivery window was extended before: that works once.",
+    "NoSettlement": lambda _: "The project has not proposed settlement terms.",
+    "BadOffer": lambda a: f"The offer breaks a rule at `{a['what']}`: its maker must sign another one.",
+    "BadSignature": lambda a: f"The signature is not {_address(a['signer'])}'s: its maker must sign another offer.",
+    "SelfTrade": lambda _: "Nobody trades with himself: take it with another account.",
+    "WrongEpoch": lambda _: "The maker has cancelled all offers of that time: take another one.",
+    "FeeTooHigh": lambda a: (
+        f"The fee is {percent(int(a['feeBps']))}, the maker accepts {percent(int(a['maxFeeBps']))}: take another offer."
+    ),
+    "OfferConsumed": lambda _: "The offer was filled or cancelled in the meantime: take another one.",
+    "BadFill": lambda a: f"This offer can be taken in {a['minimum']} to {a['left']} units, not {a['units']}.",
+    "UnknownDeal": lambda _: "The contract does not know this deal: wait until it is mined.",
+    "DealMismatch": lambda _: (
+        "The deal's data differ from what the contract committed to: use the receipt of GET deals/{deal_id}/receipt."
+    ),
+    "DealClosed": lambda a: f"The deal is closed: {DealOutcome(int(a['outcome'])).label.lower()}.",
+    "TrancheClosed": lambda a: f"Tranche {a['tranche']} is closed.",
+    "BadTranche": lambda a: f"There are {a['tranches']} tranches, from 0.",
+    "NothingDelivered": lambda a: f"Nothing of {_address(a['token'])} arrived: check the amount and the token.",
+    "NotRefundable": lambda a: (
+        f"Refunds start when the market is cancelled, or after its long-stop, {moment(int(a['longStop']))}."
+    ),
+    "FeeAboveCap": lambda a: f"The fee is at most {percent(int(a['cap']))}.",
+    "PauseTooLong": lambda a: f"A pause ends at {moment(int(a['latest']))} at the latest.",
+    # of the token
+    "ERC20InsufficientBalance": lambda a: (
+        f"The wallet has {a['balance']} base units of the token, {a['needed']} are needed."
+    ),
+    "ERC20InsufficientAllowance": lambda a: (
+        f"The escrow may take {a['allowance']} base units of the token, {a['needed']} are needed: approve first."
+    ),
+    "SafeERC20FailedOperation": lambda a: (
+        f"{_address(a['token'])} refused the transfer: check balance, approval, and whether it lists you."
+    ),
+    # of the libraries
+    "OwnableUnauthorizedAccount": lambda a: f"{_address(a['account'])} is not the contract's owner.",
+    "OwnableInvalidOwner": lambda a: f"{_address(a['owner'])} can't own the contract.",
+    "ReentrancyGuardReentrantCall": lambda _: (
+        "A token or wallet called back into the escrow in the middle of this call."
+    ),
+    "AddressEmptyCode": lambda a: f"{_address(a['target'])} has no code.",
+    "FailedCall": lambda _: "A call inside the transaction failed without saying why.",
+    "InvalidShortString": lambda _: "The contract's name does not fit.",
+    "StringTooLong": lambda _: "The contract's name does not fit.",
+    # of Solidity
+    "Error": lambda a: f"The contract says: {a['message']}",
+    "Panic": lambda a: f"The contract stopped at an internal check ({a['message']}). Please report this.",
+}
+
+
+def _token_error(name: str, *parameters: tuple[str, str]) -> tuple[str, tuple[str, tuple[tuple[str, str], ...]]]:
+    signature = f"{name}({','.join(kind for _, kind in parameters)})"
+    return "0x" + keccak(text=signature).hex()[:8], (name, parameters)
+
+
+# ERC-6093, which most tokens of today speak.
+TOKEN_ERRORS = dict(
+    [
+        _token_error("ERC20InsufficientBalance", ("sender", "address"), ("balance", "uint256"), ("needed", "uint256")),
+        _token_error(
+            "ERC20InsufficientAllowance", ("spender", "address"), ("allowance", "uint256"), ("needed", "uint256")
+        ),
+    ]
+)
+
+
+def explain(revert_data: str, message: str) -> tuple[str, str]:
+    """(error's name, sentence) of a refused call; `Unknown` with the node's words when the data say nothing."""
+    try:
+        error = bindings.decode_error(revert_data) or words.revert_reason(revert_data, TOKEN_ERRORS)
+    except ValueError:
+        error = None
+    if error is None:
+        return "Unknown", f"The call would fail: {message or 'the node gives no reason'}"
+    sentence = SENTENCES.get(error.name)
+    return error.name, sentence(error.args) if sentence is not None else f"The call would fail: {error}"
