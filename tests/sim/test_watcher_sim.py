@@ -1,0 +1,267 @@
+"""Hundreds of steps over a chain that forks, behind nodes that lie: after each, the database says what is true at its tip.
+
+Truth is told twice: by the fake escrow's own books at that block, and by folding the stored events anew. At the end the chain is also read
+again from its first block, by a node without faults. A seed that failed once stays in SEEDS.
+"""
+
+import random
+
+import pytest
+from django.db import transaction
+
+from escrow.chain.models import ChainCursor
+from escrow.chain.watcher import Outcome, watch_step
+from escrow.models import Account, Deal, Transfer
+from escrow.services.markets import markets_to_adopt
+from escrow.services.rebuild import chain_forget, projection_refold
+from otc.core.models import Chain, OutboxEvent
+from points.models import MakerEpoch, MakerFunds, MakerNonces, Market, Offer, PayToken, UnknownMarket, UnknownOffer
+from points.services.offer_states import offers_recompute
+from tests.sim.fake_chain import ESCROW, FakeBlock, FakeChain, FakeNode
+from tests.sim.fake_escrow import TOKENS, USERS, FakeEscrow, OfferSeed, State, word
+from tests.support import rows
+from tests.support.projection_state import projection_state
+
+SEEDS = [1, 2, 3]
+STEPS = 60
+MARKETS = {word(0x1000 + n): TOKENS[n % 2] for n in range(4)}
+LATE, NEVER = word(0x1002), word(0x1003)  # registered here in the middle of the run; never
+
+pytestmark = pytest.mark.django_db
+
+
+class World:
+    """The fake chain, our view of it, and the rows that people made."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.offers = self._draw_offers()
+        self.fake = FakeChain(self.rng, FakeEscrow(self.rng, MARKETS, self.offers))
+        self.chain: Chain = rows.chain(
+            escrow_address=ESCROW,
+            final_depth=self.rng.randint(3, 9),
+            safe_depth=1,
+            **dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"]),
+        )
+        for market_id in set(MARKETS) - {LATE, NEVER}:
+            self.register(market_id)
+        self.highest = 0
+        self.orphans: list[list[FakeBlock]] = []
+
+    def _draw_offers(self) -> list[OfferSeed]:
+        offers = []
+        for n in range(24):
+            units = self.rng.randint(1, 500)
+            market = self.rng.choice(sorted(MARKETS))
+            offers.append(
+                OfferSeed(
+                    hash=word(0xF000 + n),
+                    maker=self.rng.choice(USERS),
+                    side=self.rng.randrange(2),
+                    market=market,
+                    token=MARKETS[market],
+                    units=units,
+                    payment=self.rng.randint(1, 10**5),
+                    collateral=self.rng.choice([0, self.rng.randint(0, 10**5)]),
+                    min_fill=self.rng.choice([units, self.rng.randint(1, units)]),
+                    salt=1280 + n,
+                )
+            )
+        return offers
+
+    def register(self, market_id: str) -> None:
+        """The market, and two thirds of its offers, become known here."""
+        token, _ = PayToken.objects.get_or_create(
+            chain=self.chain,
+            address=MARKETS[market_id],
+            defaults={"symbol": "PAY", "decimals": 6, "allowed": False},
+        )
+        market = rows.market(self.chain, market_id=market_id, status=0)
+        market.pay_token = token
+        market.save()
+        early = UnknownMarket.objects.filter(market_id=market_id).first()
+        if early is not None:
+            Market.objects.filter(pk=market.pk).update(status=early.status)
+        for place, seed in enumerate(self.offers):
+            if (
+                seed.market == market_id
+                and place % 3
+                and not UnknownOffer.objects.filter(offer_hash=seed.hash).exists()
+            ):
+                self._post(market, seed)
+        offers_recompute(chain=self.chain, offer_ids=set(Offer.objects.values_list("pk", flat=True)))
+
+    def _post(self, market: Market, seed: OfferSeed) -> None:
+        Offer.objects.create(
+            market=market,
+            offer_hash=seed.hash,
+            maker=seed.maker,
+            taker="0x" + "00" * 20,
+            side=seed.side,
+            units=seed.units,
+            payment=seed.payment,
+            collateral=seed.collateral,
+            min_fill=seed.min_fill,
+            max_fee_bps=200,
+            expiry=10**10,
+            epoch=0,
+            salt=seed.salt,
+            ref=word(0),
+            signature=b"",
+            price_e18=1,
+            collateral_bps=1,
+        )
+
+    # ------------------------------------------------------------ what happens to the chain
+
+    def live(self) -> None:
+        """Blocks come, branches fork, lost branches win after all; never below what may be final."""
+        lowest = max(self.highest - self.chain.final_depth, 0)
+        depth = self.fake.head.number - lowest
+        what = self.rng.random()
+        if what < 0.2 and depth > 0:
+            depth = self.rng.randint(1, depth)
+            self.orphans.append(self.fake.blocks[-depth:])
+            self.fake.reorg(depth, self.rng.randint(1, depth + 2))
+        elif what < 0.3 and self.orphans:
+            branch = self.orphans.pop()
+            first = branch[0].number
+            if first > lowest and first <= self.fake.head.number:
+                if self.fake.blocks[first - 1].hash == branch[0].parent_hash:
+                    self.fake.restore(branch)
+        elif what < 0.85:
+            for _ in range(self.rng.choice([1, 1, 1, 2, 12])):
+                self.fake.mine()
+        self.highest = max(self.highest, self.fake.head.number)
+
+    # ------------------------------------------------------------ what must hold
+
+    def check_against_truth(self) -> None:
+        """The database against the fake escrow's books at our tip."""
+        cursor = ChainCursor.objects.get(chain=self.chain)
+        truth = self.fake.known[cursor.tip_hash].state
+        self.chain.refresh_from_db()
+        assert (self.chain.fee_bps, self.chain.paused_until) == (truth.fee_bps, truth.paused_until)
+        accounts = Account.objects.filter(chain=self.chain, balance__gt=0)
+        free = {
+            (token, owner): balance
+            for token, owner, balance in accounts.filter(kind="free").values_list("token", "owner", "balance")
+        }
+        assert free == {key: value for key, value in truth.balances.items() if value}
+        for kind, book in (("fees", truth.fees), ("external", truth.liabilities)):
+            found = dict(accounts.filter(kind=kind).values_list("token", "balance"))
+            assert found == {token: value for token, value in book.items() if value}, kind
+        self._check_points(truth)
+        self._check_deals(truth)
+        posted = Transfer.objects.filter(state="posted", event__block_number__gt=cursor.final_number)
+        pending = Transfer.objects.filter(state="pending", event__block_number__lte=cursor.final_number)
+        assert not posted.exists()
+        assert not pending.exists()
+        assert not Transfer.objects.filter(state="void", event__canonical=True).exists()
+
+    def _check_points(self, truth: State) -> None:
+        status = dict(Market.objects.values_list("market_id", "status"))
+        assert status == {market_id: truth.markets[market_id].status for market_id in status}
+        for offer_hash, filled, cancelled in Offer.objects.values_list(
+            "offer_hash", "filled_units", "cancelled_on_chain"
+        ):
+            assert filled == truth.filled.get(offer_hash, 0)
+            assert cancelled == (offer_hash in truth.cancelled)
+        funds = {
+            (token, maker): free
+            for token, maker, free in MakerFunds.objects.values_list("pay_token__address", "maker", "free")
+        }
+        known = set(PayToken.objects.values_list("address", flat=True))
+        assert {key: value for key, value in funds.items() if value} == {
+            key: value for key, value in truth.balances.items() if value and key[0] in known
+        }
+        epochs = dict(MakerEpoch.objects.filter(epoch__gt=0).values_list("maker", "epoch"))
+        assert epochs == truth.epochs
+        nonces = {
+            (maker, number): mask
+            for maker, number, mask in MakerNonces.objects.filter(mask__gt=0).values_list("maker", "word", "mask")
+        }
+        assert nonces == truth.nonces
+        allowed = set(PayToken.objects.filter(allowed=True).values_list("address", flat=True))
+        assert allowed == {token for token, value in truth.allowed.items() if value}
+
+    def _check_deals(self, truth: State) -> None:
+        registered = set(Market.objects.filter(record__isnull=False).values_list("market_id", flat=True))
+        expected = {
+            deal_id: (
+                deal.outcome,
+                {i: (deal.delivered.get(i, 0), deal.resolved.get(i, 0)) for i in {*deal.delivered, *deal.resolved}},
+            )
+            for deal_id, deal in truth.deals.items()
+            if deal.struct.market in registered
+        }
+        found = {
+            deal.deal_id: (
+                deal.outcome,
+                {
+                    tranche.number: (tranche.delivered, tranche.outcome if deal.outcome != 3 else 0)
+                    for tranche in deal.tranches.all()
+                    if deal.outcome != 3
+                },
+            )
+            for deal in Deal.objects.prefetch_related("tranches")
+        }
+        assert found == expected
+
+    def check_against_refold(self) -> None:
+        before = projection_state(self.chain)
+        with transaction.atomic():
+            projection_refold(chain_id=self.chain.pk)
+            assert projection_state(self.chain) == before
+            transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_every_step_the_database_says_what_is_true(seed):
+    world = World(seed)
+    nodes = [FakeNode(world.fake, rng=world.rng, faults=0.08), FakeNode(world.fake, rng=world.rng, faults=0.02)]
+    outcomes = set()
+    for turn in range(STEPS):
+        world.live()
+        if turn == STEPS // 2:
+            world.register(LATE)
+        for _ in range(world.rng.randint(0, 3)):
+            result = watch_step(world.chain.pk, nodes=nodes[: world.rng.randint(1, 2)])
+            assert result.outcome is not Outcome.HALTED, result.detail
+            outcomes.add(result.outcome)
+        if ChainCursor.objects.exists():
+            world.check_against_truth()
+            if turn % 5 == 0 and not markets_to_adopt(world.chain):
+                world.check_against_refold()
+    result = catch_up(world)
+    assert result.outcome in {Outcome.EXTENDED, Outcome.LEVEL}
+    assert outcomes >= {Outcome.EXTENDED, Outcome.REWOUND, Outcome.LEVEL}
+    world.check_against_truth()
+    read_again_from_the_first_block(world)
+
+
+def catch_up(world: World):
+    node = FakeNode(world.fake)
+    result = watch_step(world.chain.pk, nodes=[node])
+    while result.behind:
+        result = watch_step(world.chain.pk, nodes=[node])
+    return result
+
+
+def read_again_from_the_first_block(world: World) -> None:
+    """Nothing of what was is needed: with all facts wiped too, the same state comes out."""
+    before = projection_state(world.chain)
+    assert before["deals"]
+    told = OutboxEvent.objects.count()
+    chain_forget(chain_id=world.chain.pk)
+    MakerFunds.objects.all().delete()
+    MakerEpoch.objects.all().delete()
+    MakerNonces.objects.all().delete()
+    UnknownOffer.objects.all().delete()
+    UnknownMarket.objects.all().delete()
+    PayToken.objects.update(allowed=False)
+    Market.objects.update(status=0, deal_count=0, last_price_e18=None)
+    Offer.objects.update(filled_units=0, fillable_units=0, cancelled_on_chain=False, state="open")
+    catch_up(world)
+    assert projection_state(world.chain) == before
+    assert OutboxEvent.objects.filter(type__startswith="deal.").count() <= told + len(before["events"])
