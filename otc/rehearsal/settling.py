@@ -131,7 +131,7 @@ def keeper_closes(world: World, stage: Stage, title: str, *, launches: bool, aft
                 hooks.pop()()
             return left == 0
 
-        world.until(closed, f"{title} ({open_before} deals)", seconds=KEEPER_SECONDS, blocks=True)
+        world.until(closed, f"{title} ({open_before} deals)", seconds=KEEPER_SECONDS, mine=True)
 
 
 def _open(world: World, market: str) -> list[Json]:

@@ -17,6 +17,7 @@ from otc.rehearsal.wallets import ContractWallet, KeyWallet, Wallet
 
 THREADS = 4  # two cores serve them, and the servers besides
 POLL_SECONDS = 0.1
+MINING_POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 90.0
 SIMPLE_GAS = 150_000  # for a call to a demo contract
 CREATION_GAS = 3_000_000
@@ -117,16 +118,16 @@ class World:
         )
 
     def until(
-        self, holds: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS, blocks: bool = False
+        self, holds: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS, mine: bool = False
     ) -> None:
-        """Polls until `holds`; with `blocks` the chain goes on meanwhile. Surprise when it takes too long."""
+        """Polls until `holds`. Surprise when it takes too long. With `mine` the chain goes on meanwhile, a block a look."""
         deadline = clock.monotonic() + seconds
         while not holds():
             if clock.monotonic() > deadline:
                 raise Surprise(f"Waited {seconds:.0f} s in vain: {what}.")
-            if blocks and self.mine:
+            if mine:
                 self.node.mine()
-            clock.wait(POLL_SECONDS)
+            clock.wait(MINING_POLL_SECONDS if mine else POLL_SECONDS)
 
     def move_to(self, timestamp: int) -> None:
         """Moves the chain's clock, and waits until the API knows."""
