@@ -1,6 +1,7 @@
 """Rows as the structs of the contract: the one place where the two meet. Pure; related rows must be loaded."""
 
 from escrow.contracts import bindings
+from escrow.domain.actions import Schedule
 from escrow.domain.payouts import Terms
 from escrow.models import Deal, SettlementTerms
 from points.models import Market, Offer
@@ -40,6 +41,11 @@ def settlement_terms(row: SettlementTerms) -> Terms:
         tranches=row.tranches,
         period=row.period,
     )
+
+
+def schedule(row: SettlementTerms) -> Schedule:
+    """When the tranches are due."""
+    return Schedule(start=row.start, window=row.window, tranches=row.tranches, period=row.period)
 
 
 def signed_offer(offer: Offer) -> bindings.Offer:

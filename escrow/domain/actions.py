@@ -4,9 +4,8 @@ The boundaries are the contract's and complements of each other: a tranche is de
 now > deadline; a market is vetoed iff now < final_at; it is void iff it was never proposed for good and now > long_stop.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
-
-from escrow.domain.payouts import Terms, deadline, opens_at
 
 # Market status codes of the contract.
 NONE, OPEN, PROPOSED, CANCEL_PROPOSED, CANCELLED = range(5)
@@ -24,19 +23,35 @@ class Phase(StrEnum):
     VOID = "void"
 
 
-def deliverable(terms: Terms, tranche: int, *, now: int) -> bool:
-    """Whether the seller can deliver into `tranche` at `now`, the terms being FINAL."""
-    return opens_at(terms, tranche) <= now <= deadline(terms, tranche)
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the tranches of proposed terms are due: `window` seconds each (extension included), `period` seconds apart."""
 
+    start: int
+    window: int
+    tranches: int
+    period: int
 
-def slashable(terms: Terms, *, now: int) -> range:
-    """The tranches whose deadline has passed: always the first so many."""
-    late = now - deadline(terms, 0)  # tranche i is past iff i * period < late
-    if late <= 0:
-        return range(0)
-    if terms.period == 0:
-        return range(terms.tranches)
-    return range(min(terms.tranches, -(-late // terms.period)))
+    def opens_at(self, tranche: int) -> int:
+        """The first second in which the tranche can be delivered."""
+        return self.start + tranche * self.period
+
+    def deadline(self, tranche: int) -> int:
+        """The last second in which the tranche can be delivered."""
+        return self.opens_at(tranche) + self.window
+
+    def deliverable(self, tranche: int, *, now: int) -> bool:
+        """Whether the seller can deliver into `tranche`, the terms being FINAL."""
+        return self.opens_at(tranche) <= now <= self.deadline(tranche)
+
+    def slashable(self, *, now: int) -> range:
+        """The tranches whose deadline has passed: always the first so many."""
+        late = now - self.deadline(0)  # tranche i is past iff i * period < late
+        if late <= 0:
+            return range(0)
+        if self.period == 0:
+            return range(self.tranches)
+        return range(min(self.tranches, -(-late // self.period)))
 
 
 def market_phase(*, status: int, final_at: int | None, long_stop: int, now: int) -> Phase:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from escrow.contracts import structs
-from escrow.domain.actions import refundable, slashable
+from escrow.domain.actions import refundable
 from escrow.keeper.models import Intent, IntentState
 from escrow.models import Deal, DealOutcome, DealTranche
 from otc.core.models import Chain
@@ -55,7 +55,7 @@ def _due(chain: Chain, *, now: int) -> Iterator[Due]:
         if refundable(status=market.status, long_stop=market.long_stop, now=now):
             yield Due(market.pk, REFUND, 0)
         elif market.status == MarketStatus.PROPOSED and hasattr(market, "settlement_terms"):
-            for tranche in slashable(structs.settlement_terms(market.settlement_terms), now=now):
+            for tranche in structs.schedule(market.settlement_terms).slashable(now=now):
                 yield Due(market.pk, SLASH, tranche)
 
 

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 
 from escrow.contracts import bindings, structs
-from escrow.domain.actions import refundable
+from escrow.domain.actions import Schedule, refundable
 from escrow.domain.payouts import (
     Terms,
-    deadline,
     delivery_payout,
     due_in_tranche,
-    opens_at,
     share_of_tranche,
     slash_payout,
 )
@@ -30,6 +28,7 @@ class OfTranche:
     deal: Deal
     row: SettlementTerms
     terms: Terms
+    schedule: Schedule
     number: int
     delivered: int
     whole: int
@@ -98,7 +97,7 @@ def deliver_batch(account: str, given: params.DeliverBatch) -> Call:
 def slash(account: str, given: params.Slash) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
     """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY, INVALID."""
     tranche = _tranche(given.deal_id, given.tranche, prefix="")
-    last = deadline(tranche.terms, tranche.number)
+    last = tranche.schedule.deadline(tranche.number)
     if now_of(tranche.deal.chain) <= last:
         raise DomainError(ErrorCode.TOO_EARLY, f"The seller may deliver until {moment(last)}.", field="deal_id")
     paid = slash_payout(
@@ -176,6 +175,7 @@ def _tranche(deal_id: str, number: int, *, prefix: str) -> OfTranche:
         deal=deal,
         row=row,
         terms=terms,
+        schedule=structs.schedule(row),
         number=number,
         delivered=progress.delivered if progress is not None else 0,
         whole=due_in_tranche(deal.units, terms, number),
@@ -190,7 +190,7 @@ def _handover(account: str, given: params.Deliver, *, prefix: str, before: int) 
             ErrorCode.FORBIDDEN, f"Only the seller, {to_checksum(tranche.deal.seller)}, delivers.", field="account"
         )
     now = now_of(tranche.deal.chain)
-    first, last = opens_at(tranche.terms, tranche.number), deadline(tranche.terms, tranche.number)
+    first, last = tranche.schedule.opens_at(tranche.number), tranche.schedule.deadline(tranche.number)
     if now > last:
         raise DomainError(ErrorCode.DEADLINE_PASSED, f"The window closed at {moment(last)}.", field=f"{prefix}deal_id")
     if now < first:
@@ -228,7 +228,7 @@ def _delivery_explained(handover: Handover) -> tuple[str, ...]:
         )
     ]
     if after < tranche.whole:
-        last = moment(deadline(tranche.terms, tranche.number))
+        last = moment(tranche.schedule.deadline(tranche.number))
         said.append(
             f"{token.amount(tranche.whole - after)} are still due by {last}; what is missing then is taken from payment and collateral."
         )

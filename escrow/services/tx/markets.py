@@ -1,10 +1,8 @@
 """Markets: creation, settlement terms, cancellation. Each by the one key that the hashed terms name."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from escrow.contracts import bindings, structs
-from escrow.domain.payouts import deadline
 from escrow.models import SettlementTerms
 from escrow.services.tx import params
 from escrow.services.tx.call import Call
@@ -105,16 +103,15 @@ def extend(account: str, given: params.Extend) -> Call:
         raise DomainError(ErrorCode.INVALID, f"From 1 to {MAX_EXTENSION} seconds.", field="extra")
     if row.extended:
         raise DomainError(ErrorCode.CONFLICT, "The window was extended before: that works once.", field="market_id")
-    terms = structs.settlement_terms(row)
-    if now_of(market.chain) > deadline(terms, 0):
+    last = structs.schedule(row).deadline(0)
+    if now_of(market.chain) > last:
         raise DomainError(ErrorCode.DEADLINE_PASSED, "The first delivery window has closed.", field="market_id")
-    longer = replace(terms, window=terms.window + given.extra)
     return Call(
         market.chain,
         market.chain.escrow_address,
         bindings.encode_extend(structs.market_terms(market), given.extra),
         (
-            f"Sellers of {market} get {duration(given.extra)} more, until {moment(deadline(longer, 0))}. This works once.",
+            f"Sellers of {market} get {duration(given.extra)} more, until {moment(last + given.extra)}. This works once.",
         ),
     )
 

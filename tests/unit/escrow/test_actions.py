@@ -11,19 +11,16 @@ from escrow.domain.actions import (
     OPEN,
     PROPOSED,
     Phase,
-    deliverable,
+    Schedule,
     market_phase,
     refundable,
-    slashable,
 )
-from escrow.domain.payouts import Terms, deadline
 
 START, WINDOW, PERIOD = 1_000, 100, 30
 
 
-def terms(*, tranches: int = 1, period: int = 0, start: int = START, window: int = WINDOW) -> Terms:
-    tge = 10_000 if tranches == 1 else 4_000
-    return Terms(ratio_num=1, ratio_den=1, start=start, window=window, tge_bps=tge, tranches=tranches, period=period)
+def terms(*, tranches: int = 1, period: int = 0, start: int = START, window: int = WINDOW) -> Schedule:
+    return Schedule(start=start, window=window, tranches=tranches, period=period)
 
 
 @pytest.mark.parametrize(
@@ -39,15 +36,15 @@ def terms(*, tranches: int = 1, period: int = 0, start: int = START, window: int
     ],
 )
 def test_one_tranche_is_delivered_inside_its_window_and_slashed_after(now, can_deliver, due):
-    assert deliverable(terms(), 0, now=now) is can_deliver
-    assert len(slashable(terms(), now=now)) == due
+    assert terms().deliverable(0, now=now) is can_deliver
+    assert len(terms().slashable(now=now)) == due
 
 
 @pytest.mark.parametrize(
     ("now", "due"), [(1_100, 0), (1_101, 1), (1_130, 1), (1_131, 2), (1_160, 2), (1_161, 3), (10**9, 3)]
 )
 def test_tranches_fall_due_one_after_the_other(now, due):
-    assert slashable(terms(tranches=3, period=PERIOD), now=now) == range(due)
+    assert terms(tranches=3, period=PERIOD).slashable(now=now) == range(due)
 
 
 @given(
@@ -60,7 +57,7 @@ def test_tranches_fall_due_one_after_the_other(now, due):
 def test_slashable_is_every_tranche_whose_deadline_passed(start, window, tranches, period, late):
     of = terms(start=start, window=window, tranches=tranches, period=period)
     now = max(0, start + window + late)
-    assert list(slashable(of, now=now)) == [i for i in range(tranches) if now > deadline(of, i)]
+    assert list(of.slashable(now=now)) == [i for i in range(tranches) if now > of.deadline(i)]
 
 
 @pytest.mark.parametrize(
