@@ -100,9 +100,12 @@ def run(command: Sequence[str], *, cwd: Path, what: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        lines = [f"    {line}" for line in done.stdout.splitlines() if line.strip()][-8:]
+        said = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("npm notice")]
+        # npm names the cause first and its log last.
+        errors = [line for line in said if line.startswith("npm error")][:8]
+        lines = [f"    {line}" for line in errors or said[-8:]]
         raise StackError(
             f"{what} could not be made ready: check the network (and npm's registry setting), then start the same command "
-            "again. The end of the output:\n" + "\n".join(lines)
+            "again. It said:\n" + "\n".join(lines)
         )
     return done.stdout
