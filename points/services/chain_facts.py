@@ -13,7 +13,6 @@ from django.db.models import F, Q
 
 from otc.core import locks
 from otc.core.models import Chain
-from otc.core.outbox import NewEvent, outbox_add_locked
 from points.models import (
     MakerEpoch,
     MakerFunds,
@@ -53,7 +52,7 @@ class ChainFacts:
 
 @transaction.atomic
 def facts_apply(*, chain_id: int, facts: ChainFacts) -> None:
-    """Stores the facts, derives state and cover of every touched offer, and tells the outbox what changed.
+    """Stores the facts, derives state and cover of every touched offer, and tells the outbox which offers changed state.
 
     Funds of unregistered tokens are left out; markets and offers unknown here are remembered for when they come.
     """
@@ -136,14 +135,10 @@ def _set_market_status(chain: Chain, status: Mapping[str, int]) -> None:
         return
     market_facts_lock(status)
     rows = locks.lock_rows(Market.objects.filter(chain=chain, market_id__in=list(status)))
-    events = []
     for row in rows:
         if row.status != status[row.market_id]:
             row.status = MarketStatus(status[row.market_id])
             row.save(update_fields=["status"])
-            payload = {"market_id": row.market_id, "chain_id": chain.pk, "status": int(row.status)}
-            events.append(NewEvent("market.changed", f"market:{row.market_id}", payload))
-    outbox_add_locked(events)
     unknown = set(status) - {row.market_id for row in rows}
     UnknownMarket.objects.bulk_create(
         [UnknownMarket(chain=chain, market_id=market_id, status=status[market_id]) for market_id in unknown],

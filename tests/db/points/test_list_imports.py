@@ -223,6 +223,9 @@ def test_an_import_in_another_process_is_left_alone(member, program):
     other = elsewhere()
     assert not list_imports.list_import(list_id=waiting.pk)
     other.close()  # as when the process is killed
+    with connection.cursor() as cursor:  # waits until the server has noticed
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [0x0F0E, _key(f"allocation-list:{waiting.pk}")])
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [0x0F0E, _key(f"allocation-list:{waiting.pk}")])
     assert list_imports.list_import(list_id=waiting.pk)
 
 
