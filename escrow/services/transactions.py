@@ -3,10 +3,10 @@
 The escrow is never written to from here; the database is only read. Asks the node: never inside a transaction.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -15,11 +15,11 @@ from escrow.chain.client import Call as RpcCall
 from escrow.chain.client import RpcError, RpcFault
 from escrow.chain.endpoints import chain_answers
 from escrow.contracts import bindings
-from escrow.services.tx import deals, funds, markets, offers
+from escrow.services.tx import deals, funds, markets, offers, params
 from escrow.services.tx.call import Call, Need, NeedKind
-from escrow.services.tx.params import Params
 from escrow.services.tx.refusals import explain
 from otc.core.errors import DomainError, ErrorCode
+from otc.core.fields import to_checksum
 
 GAS_MARGIN_BPS = 12_000  # state may move between the estimate and the block
 BALANCE_OF = "0x" + keccak(text="balanceOf(address)").hex()[:8]
@@ -50,74 +50,80 @@ class Action(StrEnum):
     REFUND = "refund"
 
 
-# Each takes (account, its own type of parameters).
-BUILDERS: dict[Action, Callable[[str, Any], Call]] = {
-    Action.APPROVE: funds.approve,
-    Action.DEPOSIT: funds.deposit,
-    Action.WITHDRAW: funds.withdraw,
-    Action.CREATE_MARKET: markets.create_market,
-    Action.PROPOSE: markets.propose,
-    Action.VETO: markets.veto,
-    Action.EXTEND: markets.extend,
-    Action.PROPOSE_CANCEL: markets.propose_cancel,
-    Action.WITHDRAW_CANCEL: markets.withdraw_cancel,
-    Action.CONFIRM_CANCEL: markets.confirm_cancel,
-    Action.FILL: offers.fill,
-    Action.FILL_BATCH: offers.fill_batch,
-    Action.CANCEL: offers.cancel,
-    Action.INVALIDATE_NONCES: offers.invalidate_nonces,
-    Action.BUMP_EPOCH: offers.bump_epoch,
-    Action.DELIVER: deals.deliver,
-    Action.DELIVER_BATCH: deals.deliver_batch,
-    Action.SLASH: deals.slash,
-    Action.REFUND: deals.refund,
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """`build` takes (account, `params`)."""
+
+    params: type[Any]
+    build: Callable[[str, Any], Call]
+
+
+ACTIONS: dict[Action, Spec] = {
+    Action.APPROVE: Spec(params.TokenAmount, funds.approve),
+    Action.DEPOSIT: Spec(params.TokenAmount, funds.deposit),
+    Action.WITHDRAW: Spec(params.Withdraw, funds.withdraw),
+    Action.CREATE_MARKET: Spec(params.OfMarket, markets.create_market),
+    Action.PROPOSE: Spec(params.Propose, markets.propose),
+    Action.VETO: Spec(params.OfMarket, markets.veto),
+    Action.EXTEND: Spec(params.Extend, markets.extend),
+    Action.PROPOSE_CANCEL: Spec(params.OfMarket, markets.propose_cancel),
+    Action.WITHDRAW_CANCEL: Spec(params.OfMarket, markets.withdraw_cancel),
+    Action.CONFIRM_CANCEL: Spec(params.OfMarket, markets.confirm_cancel),
+    Action.FILL: Spec(params.Fill, offers.fill),
+    Action.FILL_BATCH: Spec(params.FillBatch, offers.fill_batch),
+    Action.CANCEL: Spec(params.OfOffer, offers.cancel),
+    Action.INVALIDATE_NONCES: Spec(params.InvalidateNonces, offers.invalidate_nonces),
+    Action.BUMP_EPOCH: Spec(params.OfChain, offers.bump_epoch),
+    Action.DELIVER: Spec(params.Deliver, deals.deliver),
+    Action.DELIVER_BATCH: Spec(params.DeliverBatch, deals.deliver_batch),
+    Action.SLASH: Spec(params.Slash, deals.slash),
+    Action.REFUND: Spec(params.Refund, deals.refund),
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """What the account must do first. `spender` only for an allowance. Base units of `token`."""
+class Issue(TypedDict):
+    """What the account must do first. `kind` is a NeedKind; base units of `token`; `spender` only for an allowance."""
 
-    kind: NeedKind
+    kind: str
     token: str
     has: int
     needs: int
-    spender: str | None = None
+    spender: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The contract's error by name, and the rule and remedy in words."""
+class Simulation:
+    """Whether the call would go through now; else the contract's error by name, and the rule and remedy in words."""
 
-    name: str
-    detail: str
+    ok: bool
+    name: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedTransaction:
-    """`gas` is the estimate with a margin; None when the call would fail now. `block_number`: at which all of it was true."""
+class Prepared:
+    """`transaction`: chain_id, from, to, data, value, gas, as JSON takes it; gas is the estimate with a margin, None when the call
+    would fail now. `explanation`: sentences, one a line. `block_number`: at which all of it was true.
+    """
 
-    chain_id: int
-    account: str
-    to: str
-    data: str
-    gas: int | None
-    refusal: Refusal | None
-    issues: tuple[Issue, ...]
-    explanation: tuple[str, ...]
+    transaction: Mapping[str, Any]
+    simulation: Simulation
+    issues: list[Issue]
+    explanation: str
     block_number: int
 
 
-def transaction_prepare(*, action: Action, account: str, params: Params) -> PreparedTransaction:
+def prepare(*, action: str, account: str, params: Mapping[str, Any]) -> Prepared:
     """Checks what the database knows, builds the call, and has a node try it as `account` at its newest block.
 
+    `params` are parsed values by the names of the action's own type in `escrow.services.tx.params`. Not inside a transaction.
     Errors: the DomainErrors of the action's builder, naming the parameter; CHAIN_UNAVAILABLE when no endpoint answers.
     """
-    call = BUILDERS[action](account, params)
-    return _tried(call, account)
+    spec = ACTIONS[Action(action)]
+    return _tried(spec.build(account, spec.params(**params)), account)
 
 
-def _tried(call: Call, account: str) -> PreparedTransaction:
+def _tried(call: Call, account: str) -> Prepared:
     transaction = {"from": account, "to": call.to, "data": call.data}
     asked: list[RpcCall] = [
         ("eth_blockNumber", []),
@@ -131,15 +137,18 @@ def _tried(call: Call, account: str) -> PreparedTransaction:
         raise _unavailable(call, error) from error
     number, estimate, trial, *held = answers
     refusal = _refusal(call, trial) or _refusal(call, estimate)
-    return PreparedTransaction(
-        chain_id=call.chain.chain_id,
-        account=account,
-        to=call.to,
-        data=call.data,
-        gas=None if refusal is not None else int(estimate, 16) * GAS_MARGIN_BPS // 10_000,
-        refusal=refusal,
-        issues=tuple(_issues(call, held)),
-        explanation=call.explanation,
+    return Prepared(
+        transaction={
+            "chain_id": call.chain.chain_id,
+            "from": to_checksum(account),
+            "to": to_checksum(call.to),
+            "data": call.data,
+            "value": "0",
+            "gas": None if refusal is not None else int(estimate, 16) * GAS_MARGIN_BPS // 10_000,
+        },
+        simulation=refusal or Simulation(ok=True),
+        issues=_issues(call, held),
+        explanation="\n".join(call.explanation),
         block_number=int(_required(call, number), 16),
     )
 
@@ -155,23 +164,24 @@ def _reading(call: Call, need: Need, account: str) -> dict[str, str]:
 
 
 def _issues(call: Call, held: list[Any]) -> list[Issue]:
-    issues = []
+    issues: list[Issue] = []
     for need, answer in zip(call.needs, held, strict=True):
         # An address without code answers with nothing, a broken token with an error: either way there is none of it.
         has = 0 if isinstance(answer, RpcError) or len(answer) < 66 else int(answer[:66], 16)  # noqa: PLR2004 - one word
         if has < need.amount:
             spender = call.chain.escrow_address if need.kind is NeedKind.ALLOWANCE else None
-            issues.append(Issue(need.kind, need.token, has, need.amount, spender))
+            issues.append(Issue(kind=str(need.kind), token=need.token, has=has, needs=need.amount, spender=spender))
     return issues
 
 
-def _refusal(call: Call, answer: Any) -> Refusal | None:
+def _refusal(call: Call, answer: Any) -> Simulation | None:
     """Errors: CHAIN_UNAVAILABLE when the node failed, not the call."""
     if not isinstance(answer, RpcError):
         return None
     if answer.fault not in {RpcFault.REVERTED, RpcFault.REFUSED}:
         raise _unavailable(call, answer)
-    return Refusal(*explain(answer.data, answer.detail))
+    name, sentence = explain(answer.data, answer.detail)
+    return Simulation(ok=False, name=name, error=sentence)
 
 
 def _required(call: Call, answer: Any) -> str:

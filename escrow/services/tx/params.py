@@ -1,8 +1,16 @@
 """The parameters of each action, parsed: addresses and hashes lower-case hex, amounts base units, times unix seconds."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from otc.core.fields import ZERO_HASH
+
+Item = TypeVar("Item")
+
+
+def _made(kind: type[Item], given: Item | Mapping[str, Any]) -> Item:
+    return kind(**given) if isinstance(given, Mapping) else given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +72,12 @@ class Fill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillBatch:
-    fills: tuple[Fill, ...]
+    """`fills` may be given as mappings."""
+
+    fills: Sequence[Fill]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fills", tuple(_made(Fill, one) for one in self.fills))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +113,12 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverBatch:
-    deliveries: tuple[Deliver, ...]
+    """`deliveries` may be given as mappings."""
+
+    deliveries: Sequence[Deliver]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deliveries", tuple(_made(Deliver, one) for one in self.deliveries))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,21 +130,3 @@ class Slash:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
     deal_id: str
-
-
-Params = (
-    TokenAmount
-    | Withdraw
-    | OfMarket
-    | Propose
-    | Extend
-    | Fill
-    | FillBatch
-    | OfOffer
-    | InvalidateNonces
-    | OfChain
-    | Deliver
-    | DeliverBatch
-    | Slash
-    | Refund
-)
