@@ -105,7 +105,7 @@ class FakeNode:
         self.name = "fake"
         self.width = RangeWidth()
         self._chain = chain
-        self._rng = rng or random.Random(0)
+        self._rng = rng or random.Random(0)  # noqa: S311 - not for secrets
         self._faults = faults
         self._behind = 0
 

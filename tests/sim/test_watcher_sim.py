@@ -34,7 +34,7 @@ class World:
     """The fake chain, our view of it, and the rows that people made."""
 
     def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - a seed that can be run again
         self.offers = self._draw_offers()
         self.fake = FakeChain(self.rng, FakeEscrow(self.rng, MARKETS, self.offers))
         self.chain: Chain = rows.chain(
@@ -126,9 +126,9 @@ class World:
         elif what < 0.3 and self.orphans:
             branch = self.orphans.pop()
             first = branch[0].number
-            if first > lowest and first <= self.fake.head.number:
-                if self.fake.blocks[first - 1].hash == branch[0].parent_hash:
-                    self.fake.restore(branch)
+            fits = lowest < first <= self.fake.head.number
+            if fits and self.fake.blocks[first - 1].hash == branch[0].parent_hash:
+                self.fake.restore(branch)
         elif what < 0.85:
             for _ in range(self.rng.choice([1, 1, 1, 2, 12])):
                 self.fake.mine()
@@ -262,6 +262,7 @@ def read_again_from_the_first_block(world: World) -> None:
     PayToken.objects.update(allowed=False)
     Market.objects.update(status=0, deal_count=0, last_price_e18=None)
     Offer.objects.update(filled_units=0, fillable_units=0, cancelled_on_chain=False, state="open")
+    offers_recompute(chain=world.chain, offer_ids=set(Offer.objects.values_list("pk", flat=True)))
     catch_up(world)
     assert projection_state(world.chain) == before
     assert OutboxEvent.objects.filter(type__startswith="deal.").count() <= told + len(before["events"])

@@ -1,0 +1,128 @@
+"""What a wallet has in escrow, per token: free, locked in deals, and how much of the free balance is not final yet."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Q, Sum
+
+from escrow.domain.ledger import FREE
+from escrow.models import Account, Deal, DealOutcome, SettlementTerms, Transfer, TransferState
+from escrow.selectors.deals import DealView, deal_view, deals_of
+from otc.core.models import Chain
+from points.models import PayToken
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceView:
+    """Base units of `token`. `free` counts everything seen; `pending_in` and `pending_out` are the parts of it that came or
+    went in blocks that are not final. `locked`: the wallet's own payment and collateral in open deals.
+    """
+
+    chain_id: int
+    token: str
+    symbol: str
+    decimals: int | None
+    is_pay_token: bool
+    free: int
+    locked_payment: int
+    locked_collateral: int
+    pending_in: int
+    pending_out: int
+
+    @property
+    def locked(self) -> int:
+        return self.locked_payment + self.locked_collateral
+
+
+def balances(address: str, *, chain: Chain) -> list[BalanceView]:
+    """One row per payment token of the chain, and per other token of which the wallet has some. Payment tokens first."""
+    accounts = {account.token: account for account in Account.objects.filter(chain=chain, kind=FREE, owner=address)}
+    coming = _pending(accounts.values(), "credit")
+    going = _pending(accounts.values(), "debit")
+    locked = locked_by_token(address, chain=chain)
+    pay_tokens = {token.address: token for token in PayToken.objects.filter(chain=chain)}
+    others = sorted(token for token, account in accounts.items() if account.balance and token not in pay_tokens)
+    named = _names(chain, others)
+    rows = []
+    for token in [*pay_tokens, *others]:
+        account = accounts.get(token)
+        pk = account.pk if account else 0
+        symbol, decimals = (
+            (pay_tokens[token].symbol, pay_tokens[token].decimals)
+            if token in pay_tokens
+            else named.get(token, ("", None))
+        )
+        rows.append(
+            BalanceView(
+                chain_id=chain.pk,
+                token=token,
+                symbol=symbol,
+                decimals=decimals,
+                is_pay_token=token in pay_tokens,
+                free=account.balance if account else 0,
+                locked_payment=locked[token][0],
+                locked_collateral=locked[token][1],
+                pending_in=coming.get(pk, 0),
+                pending_out=going.get(pk, 0),
+            )
+        )
+    return rows
+
+
+def free_balance(address: str, *, chain: Chain, token: str) -> int:
+    """Base units at depth seen."""
+    account = Account.objects.filter(chain=chain, kind=FREE, owner=address, token=token).first()
+    return account.balance if account else 0
+
+
+def _pending(accounts: Iterable[Account], side: str) -> dict[int, int]:
+    ids = [account.pk for account in accounts]
+    rows = Transfer.objects.filter(state=TransferState.PENDING, **{f"{side}__in": ids}).order_by()
+    return {pk: int(total) for pk, total in rows.values_list(side).annotate(total=Sum("amount"))}
+
+
+def _names(chain: Chain, tokens: Iterable[str]) -> dict[str, tuple[str, int | None]]:
+    rows = SettlementTerms.objects.filter(market__chain=chain, token__in=list(tokens))
+    return {row.token: (row.token_symbol, row.token_decimals) for row in rows}
+
+
+def locked_by_token(address: str, *, chain: Chain) -> dict[str, tuple[int, int]]:
+    """(payment, collateral) of the wallet in open deals, by token."""
+    untouched = Deal.objects.filter(chain=chain, outcome=DealOutcome.OPEN, tranches=None)
+    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for party, column, place in (("buyer", "payment", 0), ("seller", "collateral", 1)):
+        found = untouched.filter(**{party: address}).order_by().values_list("pay_token__address")
+        for token, total in found.annotate(total=Sum(column)):
+            _add(sums, token, place, int(total))
+    touched = deals_of(party=address, outcome=DealOutcome.OPEN, chain_id=chain.pk).filter(tranches__isnull=False)
+    for deal in touched.distinct():
+        view = deal_view(deal)
+        token = deal.pay_token.address
+        if deal.buyer == address:
+            _add(sums, token, 0, view.payment_locked)
+        else:
+            _add(sums, token, 1, view.collateral_locked)
+    return sums
+
+
+def _add(sums: dict[str, tuple[int, int]], token: str, place: int, amount: int) -> None:
+    payment, collateral = sums[token]
+    sums[token] = (payment + amount, collateral) if place == 0 else (payment, collateral + amount)
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """A wallet's deals: open ones by deadline (those without one last), and the newest closed ones."""
+
+    open_deals: list[DealView]
+    closed_deals: list[DealView]
+
+
+def portfolio(address: str, *, chain: Chain, closed_limit: int = 50) -> Portfolio:
+    """Reads all open deals of the wallet, and `closed_limit` closed ones."""
+    deals = deals_of(party=address, chain_id=chain.pk)
+    still_open = [deal_view(deal) for deal in deals.filter(outcome=DealOutcome.OPEN)]
+    still_open.sort(key=lambda view: (view.deadline is None, view.deadline or 0, view.deal.pk))
+    closed = deals.filter(~Q(outcome=DealOutcome.OPEN))[:closed_limit]
+    return Portfolio(still_open, [deal_view(deal) for deal in closed])
