@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from escrow.chain.events import DEAL_EVENTS
 from escrow.chain.models import ChainEvent, Depth
+from escrow.contracts.structs import settlement_terms
 from escrow.domain import payouts
 from escrow.domain.payouts import Terms
 from escrow.models import Deal, DealOutcome, DealTranche, SettlementTerms
@@ -87,19 +88,6 @@ def terms_of(market: Market) -> SettlementTerms | None:
     return getattr(market, "settlement_terms", None)
 
 
-def pure_terms(row: SettlementTerms) -> Terms:
-    """The row as the arithmetic takes it."""
-    return Terms(
-        ratio_num=row.ratio_num,
-        ratio_den=row.ratio_den,
-        start=row.start,
-        window=row.window,
-        tge_bps=row.tge_bps,
-        tranches=row.tranches,
-        period=row.period,
-    )
-
-
 def deal_view(deal: Deal, *, now: int | None = None) -> DealView:
     """What follows for a deal loaded by `deals_of`. `now`: chain time, the head's by default."""
     now = (deal.chain.head_time or 0) if now is None else now
@@ -140,7 +128,7 @@ def _refundable(market: Market, now: int) -> bool:
 
 
 def _tranches(deal: Deal, row: SettlementTerms) -> tuple[TrancheView, ...]:
-    terms = pure_terms(row)
+    terms = settlement_terms(row)
     progress = {tranche.number: tranche for tranche in deal.tranches.all()}
     due = payouts.due_for(deal.units, terms)
     return tuple(
