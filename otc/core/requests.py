@@ -64,6 +64,8 @@ class ProblemMiddleware:
         code, detail = GENERIC.get(response.status_code, (ErrorCode.INTERNAL, INTERNAL))
         response.content = problem_json(request, status=response.status_code, code=code, detail=detail)
         response["Content-Type"] = PROBLEM_JSON
+        # An inner middleware has counted the old body; a server that trusts it breaks the connection off.
+        response["Content-Length"] = str(len(response.content))
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
