@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from otc.core.fields import UINT256_MAX, normal_hex, to_checksum
 
 # 2^256 has 78 digits.
 DECIMAL_DIGITS = re.compile(r"(0|[1-9][0-9]{0,77})", re.ASCII)
+SLUG = re.compile(r"(?=.{1,60}\Z)[a-z0-9]+(-[a-z0-9]+)*")
 HEX_BYTES = re.compile(r"0[xX]([0-9a-fA-F]{2})*")
 
 
@@ -27,6 +29,7 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
+@extend_schema_field({"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"})
 class AddressField(serializers.Field[str, str, str, Any]):
     """An address: any case in, lower-case inside, EIP-55 out."""
 
@@ -44,6 +47,7 @@ class AddressField(serializers.Field[str, str, str, Any]):
         return to_checksum(value)
 
 
+@extend_schema_field({"type": "string", "pattern": "^0x([0-9a-fA-F]{2})*$"})
 class HexBytesField(serializers.Field[bytes, str, str, Any]):
     """Bytes as 0x-hex, `max_bytes` at most."""
 
@@ -62,6 +66,7 @@ class HexBytesField(serializers.Field[bytes, str, str, Any]):
         return "0x" + bytes(value).hex()
 
 
+@extend_schema_field({"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"})
 class Hash32Field(serializers.Field[str, str, str, Any]):
     """A 32-byte hash, id or reference: any case in, lower-case inside and out."""
 
@@ -79,6 +84,7 @@ class Hash32Field(serializers.Field[str, str, str, Any]):
         return value
 
 
+@extend_schema_field({"type": "string", "pattern": "^(0|[1-9][0-9]{0,77})$", "example": "2500000"})
 class UintField(serializers.Field[int, str, str, Any]):
     """A uint256 (amounts, units, salts): a decimal string on the wire, since JSON numbers end at 2^53; `int` inside.
 
@@ -107,3 +113,41 @@ class UintField(serializers.Field[int, str, str, Any]):
 
     def to_representation(self, value: int) -> str:
         return str(value)
+
+
+@extend_schema_field({"type": "integer", "minimum": 0})
+class IntField(UintField):
+    """A whole number that stays below 2^53: seconds, hundredths of a percent, counts. A JSON integer out; its decimal text is
+    taken too.
+    """
+
+    default_error_messages = {"invalid": "Expected a whole number."}
+
+    def __init__(self, *, minimum: int = 0, maximum: int = 2**53 - 1, **kwargs: Any) -> None:
+        super().__init__(minimum=minimum, maximum=maximum, **kwargs)
+
+    def to_representation(self, value: int) -> int:  # type: ignore[override]  # small enough for a JSON number
+        return value
+
+
+class TextField(serializers.CharField):
+    """Text, and nothing that only turns into text: DRF's own field takes numbers."""
+
+    default_error_messages = {"not_text": "Expected text."}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("not_text")
+        return super().to_internal_value(data)
+
+
+class SlugField(TextField):
+    """Small letters, digits and hyphens; what stands in a path."""
+
+    default_error_messages = {"slug": "Expected 1 to 60 small letters, digits and single hyphens, such as ens-airdrop."}
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if not SLUG.fullmatch(text):
+            self.fail("slug")
+        return text

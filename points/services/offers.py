@@ -138,7 +138,7 @@ def offer_check(*, market: Market, terms: OfferTerms, signature: bytes) -> Check
     chain = market.chain
     digest = offer_hash(terms, chain_id=chain.pk, escrow_address=chain.escrow_address)
     checked = CheckedOffer(market=market, terms=terms, offer_hash=digest, signature=signature)
-    known = Offer.objects.filter(offer_hash=digest).first()
+    known = _known(checked)
     if known is not None:
         return replace(checked, known=known)
     _check_market(market)
@@ -157,7 +157,7 @@ def offer_store(checked: CheckedOffer) -> tuple[Offer, bool]:
         return checked.known, False
     terms, market = checked.terms, checked.market
     maker_funds_lock(pay_token=market.pay_token, maker=terms.maker)
-    known = Offer.objects.filter(offer_hash=checked.offer_hash).first()
+    known = _known(checked)
     if known is not None:
         return known, False
     filled, fillable = _check_facts(checked)
@@ -186,6 +186,13 @@ def offer_store(checked: CheckedOffer) -> tuple[Offer, bool]:
     return offer, True
 
 
+def _known(checked: CheckedOffer) -> Offer | None:
+    known = Offer.objects.filter(offer_hash=checked.offer_hash).first()
+    if known is not None:
+        known.market = checked.market  # the digest covers it
+    return known
+
+
 # ---------------------------------------------------------------- withdrawing
 
 
@@ -195,7 +202,9 @@ def offer_withdraw(*, user: User, offer_hash: str) -> Offer:
 
     Doing it again changes nothing. Errors: NOT_FOUND, FORBIDDEN, OFFER_NOT_OPEN. Locks the offer.
     """
-    offer = locks.lock_row(Offer.objects.filter(offer_hash=offer_hash).select_related("market__chain"))
+    offer = locks.lock_row(
+        Offer.objects.filter(offer_hash=offer_hash).select_related("market__chain", "market__pay_token")
+    )
     if offer is None:
         raise DomainError(ErrorCode.NOT_FOUND, "No such offer is posted here.", field="offer_hash")
     if user.address is None or offer.maker != user.address:
@@ -209,7 +218,7 @@ def offer_withdraw(*, user: User, offer_hash: str) -> Offer:
     offer.withdrawn = True
     offer.save(update_fields=["withdrawn"])
     offers_recompute(chain=offer.market.chain, offer_ids=[offer.pk])
-    offer.refresh_from_db()
+    offer.refresh_from_db(fields=["state", "fillable_units"])
     return offer
 
 
