@@ -92,6 +92,7 @@ def production() -> dict[str, str]:
         "SECURE_COOKIES": "1",
         "SECURE_SSL_REDIRECT": "1",
         "SECURE_HSTS_SECONDS": "31536000",
+        "SECURE_HSTS_WHOLE_DOMAIN": "1",
         "ALLOWED_HOSTS": "venue.example",
         "CSRF_TRUSTED_ORIGINS": "https://venue.example",
     }

@@ -105,7 +105,7 @@ def run_pytest(arguments: Sequence[str]) -> tuple[list[Result], int]:
     distribution = (
         []
         if any(word.startswith(("-n", "-p", "--pdb")) for word in arguments)
-        else ["-n", str(WORKERS), "--dist", "loadgroup"]
+        else ["-n", str(WORKERS), "--dist", "worksteal"]
     )
     with tempfile.TemporaryDirectory(prefix="forelock-report-") as folder:
         report = Path(folder) / "report.xml"

@@ -11,8 +11,6 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import pytest
-
 from otc.stack import anvil, processes
 from otc.stack.layout import read_json
 
@@ -81,7 +79,6 @@ def newest_block(url: str) -> int:
     return int(anvil.rpc(url, "eth_blockNumber"), 16)
 
 
-@pytest.mark.xdist_group("up")
 def test_a_stack_lives_through_kills_and_starts_again_where_it_was(tmp_path):
     var = tmp_path / "var"
     first = Up(var, "--port", "0")
