@@ -11,6 +11,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/sign-out", views.SignOutView.as_view()),
     path("me", views.MeView.as_view()),
     path("", include("points.api.urls")),
+    path("", include("escrow.api.urls")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
 ]

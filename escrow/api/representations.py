@@ -1,0 +1,207 @@
+"""Deals, balances and chains as JSON, written out by hand; the shapes are declared in `escrow.api.serializers`."""
+
+from typing import Any
+
+from escrow.domain.actions import market_phase
+from escrow.models import DealOutcome, SettlementTerms
+from escrow.selectors.balances import BalanceView
+from escrow.selectors.deals import ChainFact, DealView, TrancheView, terms_of
+from escrow.selectors.solvency import Solvency, SolvencyRow
+from escrow.services.transactions import Issue, Prepared
+from otc.core.fields import to_checksum
+from otc.core.models import Chain
+from points.api.representations import SIDES, pay_token_json
+from points.models import Market
+
+Json = dict[str, Any]
+OUTCOMES = {outcome.value: outcome.name.lower() for outcome in DealOutcome}
+OUTCOME_CODES = {name: code for code, name in OUTCOMES.items()}
+
+
+def chain_json(chain: Chain) -> Json:
+    return {
+        "chain_id": chain.chain_id,
+        "name": chain.name,
+        "currency": chain.currency,
+        "escrow": to_checksum(chain.escrow_address),
+        "public_rpc_url": chain.public_rpc_url,
+        "explorer_url": chain.explorer_url,
+        "head_block": chain.head_number,
+        "head_hash": chain.head_hash,
+        "head_time": chain.head_time,
+        "safe_block": chain.safe_number,
+        "final_block": chain.final_number,
+        "fee_bps": chain.fee_bps,
+        "paused_until": chain.paused_until,
+        "halted": bool(chain.halted),
+    }
+
+
+# ---------------------------------------------------------------- deals
+
+
+def settlement_json(terms: SettlementTerms, *, final: bool) -> Json:
+    return {
+        "token": to_checksum(terms.token),
+        "symbol": terms.token_symbol,
+        "decimals": terms.token_decimals,
+        "ratio_num": str(terms.ratio_num),
+        "ratio_den": str(terms.ratio_den),
+        "start": terms.start,
+        "window": terms.window,
+        "tge_bps": terms.tge_bps,
+        "tranches": terms.tranches,
+        "period": terms.period,
+        "final_at": terms.final_at,
+        "final": final,
+        "extended": terms.extended,
+    }
+
+
+def market_settlement_json(market: Market) -> Json:
+    """What a market's terms and time make of it. Needs its chain."""
+    terms = terms_of(market)
+    now = market.chain.head_time or 0
+    phase = market_phase(
+        status=market.status, final_at=terms.final_at if terms else None, long_stop=market.long_stop, now=now
+    )
+    return {
+        "phase": str(phase),
+        "settlement": settlement_json(terms, final=now >= terms.final_at) if terms else None,
+    }
+
+
+def tranche_json(tranche: TrancheView) -> Json:
+    return {
+        "number": tranche.number,
+        "due": str(tranche.due),
+        "delivered": str(tranche.delivered),
+        "opens_at": tranche.opens_at,
+        "deadline": tranche.deadline,
+        "payment": str(tranche.payment),
+        "collateral": str(tranche.collateral),
+        "payment_locked": str(tranche.payment_locked),
+        "collateral_locked": str(tranche.collateral_locked),
+        "outcome": OUTCOMES[tranche.outcome],
+    }
+
+
+def deal_json(view: DealView) -> Json:
+    """Needs what `deals_of` loads."""
+    deal = view.deal
+    return {
+        "deal_id": deal.deal_id,
+        "chain_id": deal.chain_id,
+        "market": deal.market.market_id,
+        "program": deal.market.program.slug,
+        "offer_hash": deal.offer_hash,
+        "maker_side": SIDES[deal.maker_side],
+        "buyer": to_checksum(deal.buyer),
+        "seller": to_checksum(deal.seller),
+        "pay_token": pay_token_json(deal.pay_token),
+        "units": str(deal.units),
+        "payment": str(deal.payment),
+        "collateral": str(deal.collateral),
+        "fee_bps": deal.fee_bps,
+        "buyer_ref": deal.buyer_ref,
+        "seller_ref": deal.seller_ref,
+        "opened_at": deal.opened_at,
+        "opened_block": deal.opened_event.block_number,
+        "opened_tx": deal.opened_event.tx_hash,
+        "depth": str(view.depth),
+        "outcome": OUTCOMES[deal.outcome],
+        "closed_block": deal.closed_event.block_number if deal.closed_event else None,
+        "closed_tx": deal.closed_event.tx_hash if deal.closed_event else None,
+        "closed_depth": str(view.closed_depth) if view.closed_depth else None,
+        "paid_to_buyer": str(deal.paid_to_buyer),
+        "paid_to_seller": str(deal.paid_to_seller),
+        "fee_paid": str(deal.fee_paid),
+        "payment_locked": str(view.payment_locked),
+        "collateral_locked": str(view.collateral_locked),
+        "settlement": settlement_json(view.terms, final=view.terms_final) if view.terms else None,
+        "tranches": [tranche_json(tranche) for tranche in view.tranches],
+        "deadline": view.deadline,
+        "refundable": view.refundable,
+    }
+
+
+def deal_detail_json(view: DealView, timeline: list[ChainFact]) -> Json:
+    return {**deal_json(view), "timeline": [fact_json(fact) for fact in timeline]}
+
+
+def fact_json(fact: ChainFact) -> Json:
+    return {
+        "event": fact.name,
+        "args": fact.args,
+        "block_number": fact.block_number,
+        "tx_hash": fact.tx_hash,
+        "log_index": fact.log_index,
+        "time": fact.time,
+        "depth": str(fact.depth),
+    }
+
+
+# ---------------------------------------------------------------- money
+
+
+def balance_json(row: BalanceView) -> Json:
+    return {
+        "chain_id": row.chain_id,
+        "token": to_checksum(row.token),
+        "symbol": row.symbol,
+        "decimals": row.decimals,
+        "is_pay_token": row.is_pay_token,
+        "free": str(row.free),
+        "locked": str(row.locked),
+        "locked_payment": str(row.locked_payment),
+        "locked_collateral": str(row.locked_collateral),
+        "pending_in": str(row.pending_in),
+        "pending_out": str(row.pending_out),
+    }
+
+
+def solvency_json(found: Solvency) -> list[Json]:
+    return [_solvency_row(found, row) for row in found.rows]
+
+
+def _solvency_row(found: Solvency, row: SolvencyRow) -> Json:
+    return {
+        "chain_id": found.chain_id,
+        "token": to_checksum(row.ledger.token),
+        "symbol": row.symbol,
+        "decimals": row.decimals,
+        "block_number": found.block_number,
+        "block_hash": found.block_hash,
+        "contract_balance": str(row.held),
+        "contract_liabilities": str(row.liabilities),
+        "contract_fees": str(row.fees),
+        "ledger_free": str(row.ledger.free),
+        "ledger_locked": str(row.ledger.locked),
+        "ledger_fees": str(row.ledger.fees),
+        "solvent": row.solvent,
+        "agrees": row.agrees,
+    }
+
+
+# ---------------------------------------------------------------- transactions
+
+
+def prepared_json(prepared: Prepared) -> Json:
+    error = {"name": prepared.simulation.name, "detail": prepared.simulation.error}
+    return {
+        "transaction": dict(prepared.transaction),
+        "simulation": {"ok": prepared.simulation.ok, "error": None if prepared.simulation.ok else error},
+        "issues": [_issue(issue) for issue in prepared.issues],
+        "explanation": prepared.explanation,
+        "block_number": prepared.block_number,
+    }
+
+
+def _issue(issue: Issue) -> Json:
+    return {
+        "kind": issue["kind"],
+        "token": to_checksum(issue["token"]),
+        "spender": to_checksum(issue["spender"]) if issue["spender"] else None,
+        "has": str(issue["has"]),
+        "needs": str(issue["needs"]),
+    }
