@@ -135,8 +135,9 @@ class Venue:
         """Through `tx/prepare`, whatever its simulation says."""
         body = {"action": action, "account": to_checksum_address(wallet.address), "params": params}
         answer = self.post("tx/prepare", body, token=wallet.token)
-        simulation = answer["simulation"]
-        return Prepared(answer["transaction"], simulation["ok"], str(simulation["error"] or ""), answer["issues"])
+        error = answer["simulation"]["error"]
+        said = f"{error['name']}: {error['detail']}" if error else ""
+        return Prepared(answer["transaction"], answer["simulation"]["ok"], said, answer["issues"])
 
     def sign(self, wallet: Wallet, action: str, **params: Any) -> str:
         """A signed raw transaction through `tx/prepare`. PreparationError when its simulation fails."""

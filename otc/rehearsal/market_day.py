@@ -344,7 +344,7 @@ class MarketDay:
         """Every seller gets the token; all but the role `seller` deliver their first deal, the rest is left to the visitor."""
         world = self.world
         deals = list(world.venue.pages("deals", market=each.market_id))
-        token = world.venue.get(f"markets/{each.market_id}")["settlement"]["token"].lower()
+        token = deals[0]["settlement"]["token"].lower()
         by_seller = {wallet: [d for d in deals if d["seller"].lower() == wallet.address] for wallet in self.traders}
         owed = {w: sum(int(d["units"]) for d in mine) * 10**18 for w, mine in by_seller.items() if mine}
         world.mint(f"Tokens: {each.team.title}", [(wallet, token, amount) for wallet, amount in owed.items()])
