@@ -1,0 +1,83 @@
+"""A wallet's own page: balances, offers, deals; and the page of one deal."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from escrow.models import Deal
+from escrow.selectors.deals import deal_get, deal_timeline
+from otc.core.fields import normal_hex
+from otc.web import holdings
+from otc.web.context import wallet_of
+from otc.web.revalidation import revalidated
+from points.domain.offers import collateral_bps, price_e18
+
+CLOSED_ROWS = 30
+
+
+def _context(wallet: str) -> dict[str, Any]:
+    cards = holdings.cards_of(wallet)
+    still_open = [card for card in cards if card.open]
+    lines = holdings.offers_of(wallet)
+    return {
+        "wallet": wallet,
+        "section": "portfolio",
+        "balances": holdings.funds_of(wallet, still_open),
+        "lines": lines,
+        "offer_chains": {line.offer.market.chain_id: line.offer.market.chain for line in lines}.values(),
+        "selling": [card for card in still_open if card.selling],
+        "buying": [card for card in still_open if not card.selling],
+        "closed": [card for card in cards if not card.open][:CLOSED_ROWS],
+        "batches": holdings.delivery_batches(still_open),
+    }
+
+
+@require_GET
+def portfolio(request: HttpRequest) -> HttpResponse:
+    """Balances, offers and deals of the signed-in wallet; how to sign in, for nobody."""
+    wallet = wallet_of(request)
+    if not wallet:
+        return render(request, "web/portfolio_signed_out.html", {"section": "portfolio"})
+    return render(request, "web/portfolio.html", _context(wallet))
+
+
+@require_GET
+def portfolio_live(request: HttpRequest) -> HttpResponse:
+    """The same without the frame, polled."""
+    wallet = wallet_of(request)
+    if not wallet:
+        return HttpResponse(status=204)
+    return revalidated(request, render(request, "web/portfolio_live.html", _context(wallet)))
+
+
+def deal_or_404(deal_id: str) -> Deal:
+    try:
+        found = deal_get(normal_hex(deal_id, 32))
+    except ValueError as error:
+        raise Http404("no such deal") from error
+    if found is None:
+        raise Http404("no such deal")
+    return found
+
+
+@require_GET
+def deal(request: HttpRequest, deal_id: str) -> HttpResponse:
+    """One deal: its facts, its tranches, what the chain said about it."""
+    found = deal_or_404(deal_id)
+    card = holdings.card_of(found, wallet_of(request))
+    context = {
+        "card": card,
+        "deal": found,
+        "market": found.market,
+        "program": found.market.program,
+        "token": found.pay_token,
+        "chain": found.market.chain,
+        "terms": card.view.terms,
+        "price_e18": price_e18(payment=found.payment, units=found.units),
+        "collateral_bps": collateral_bps(collateral=found.collateral, payment=found.payment),
+        "events": deal_timeline(found),
+        "section": "portfolio",
+    }
+    return render(request, "web/deal.html", context)
