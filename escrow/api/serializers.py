@@ -6,6 +6,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from escrow.api.representations import OUTCOME_CODES
+from escrow.chain.models import Depth
 from escrow.domain.actions import Phase
 from escrow.services.transactions import Action
 from otc.core.serializers import AddressField, Hash32Field, IntField, StrictSerializer, TextField, UintField
@@ -110,11 +111,11 @@ class DealAnswer(Answer):
     opened_at = IntField()
     opened_block = IntField()
     opened_tx = Hash32Field()
-    depth = serializers.ChoiceField(choices=["seen", "safe", "final"])
+    depth = serializers.ChoiceField(choices=Depth.choices)
     outcome = serializers.ChoiceField(choices=list(OUTCOME_CODES))
     closed_block = IntField(allow_null=True)
     closed_tx = Hash32Field(allow_null=True)
-    closed_depth = serializers.ChoiceField(choices=["seen", "safe", "final"], allow_null=True)
+    closed_depth = serializers.ChoiceField(choices=Depth.choices, allow_null=True)
     paid_to_buyer = UintField(help_text="So far, base units of the payment token.")
     paid_to_seller = UintField()
     fee_paid = UintField()
@@ -133,7 +134,7 @@ class FactAnswer(Answer):
     tx_hash = Hash32Field()
     log_index = IntField()
     time = IntField()
-    depth = serializers.ChoiceField(choices=["seen", "safe", "final"])
+    depth = serializers.ChoiceField(choices=Depth.choices)
 
 
 class DealDetailAnswer(DealAnswer):
@@ -316,7 +317,7 @@ def _request(action: Action) -> type[StrictSerializer]:
     """{action, account, params} with that action's parameters."""
     name = action.title().replace("_", "")
     return type(
-        f"Prepare{name}Request",
+        f"{name}Transaction",
         (StrictSerializer,),
         {
             "__doc__": None,
@@ -333,7 +334,7 @@ def _all_optional(kind: type[StrictSerializer]) -> bool:
 
 REQUESTS: dict[str, type[StrictSerializer]] = {str(action): _request(action) for action in Action}
 PREPARE_REQUEST = PolymorphicProxySerializer(
-    component_name="PrepareRequest",
+    component_name="Transaction",
     serializers=dict(REQUESTS),
     resource_type_field_name="action",
 )
@@ -378,7 +379,7 @@ class IssueAnswer(Answer):
     needs = UintField()
 
 
-class PreparedAnswer(Answer):
+class PreparedTransactionAnswer(Answer):
     transaction = TransactionAnswer()
     simulation = SimulationAnswer()
     issues = IssueAnswer(many=True, help_text="What the account must do first.")

@@ -187,7 +187,7 @@ class PrepareView(APIView):
         operation_id="tx_prepare",
         tags=["transactions"],
         request=shapes.PREPARE_REQUEST,
-        responses={200: shapes.PreparedAnswer},
+        responses={200: shapes.PreparedTransactionAnswer},
     )
     def post(self, request: Request) -> Response:
         """An unsigned transaction for one action, tried out as `account`; the wallet signs and sends it."""
