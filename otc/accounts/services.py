@@ -5,6 +5,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pghistory
 from django.conf import settings
 from django.contrib.auth import login
 from django.db import transaction
@@ -16,6 +17,7 @@ from otc.accounts.models import AccessToken, SignInNonce, User
 from otc.core import clock, signatures
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import to_checksum
+from otc.core.locks import lock_row
 from otc.core.models import Chain
 
 STATEMENT = "Sign in to Forelock. This costs nothing and moves nothing."
@@ -120,6 +122,27 @@ def sign_in(*, message: str, signature: bytes, domain: str) -> User:
 def session_open(*, request: HttpRequest, user: User) -> None:
     """Signs the browser of `request` in as `user`, under a new session key (no fixation)."""
     login(request, user)
+
+
+@transaction.atomic
+def account_active_set(*, user_id: int, active: bool, reason: str) -> User:
+    """Closes an account (its tokens end, its sessions with the next request) or opens it again. Locks it.
+
+    Errors: INVALID without a reason, NOT_FOUND, CONFLICT when it is so already.
+    """
+    if not reason.strip():
+        raise DomainError(ErrorCode.INVALID, "Say why: it is kept.", field="reason")
+    user = lock_row(User.objects.filter(pk=user_id))
+    if user is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "There is no such account.")
+    if user.is_active == active:
+        raise DomainError(ErrorCode.CONFLICT, f"The account is {'open' if active else 'closed'} already.")
+    user.is_active = active
+    with pghistory.context(reason=reason.strip()):
+        user.save(update_fields=["is_active"])
+    if not active:
+        AccessToken.objects.filter(user=user).delete()
+    return user
 
 
 def _digest(token: str) -> str:

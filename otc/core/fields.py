@@ -57,6 +57,9 @@ class HexField(models.BinaryField):  # type: ignore[type-arg]  # not generic at 
         kwargs.setdefault("editable", True)
         super().__init__(*args, **kwargs)
 
+    def _check_str_default_value(self) -> list[Any]:
+        return []  # a BinaryField's default must be bytes; ours is hex
+
     def get_prep_value(self, value: Any) -> Any:
         if value is None:
             return None

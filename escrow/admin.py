@@ -1,0 +1,251 @@
+"""Panel pages of settlement: deals, the ledger, what was read from the chain, what the keeper sends. All of it read-only: the chain
+is the truth, and the projection writes it down. The one thing a person does here is to let a stopped signer go on.
+"""
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+
+from escrow.keeper.step import signer_resume
+from escrow.models import (
+    Account,
+    Attempt,
+    Block,
+    ChainCursor,
+    ChainEvent,
+    Deal,
+    DealTranche,
+    Intent,
+    MarketRecord,
+    SettlementTerms,
+    Signer,
+    Transfer,
+)
+from otc.core.panel import (
+    PanelAdmin,
+    ReasonForm,
+    dialog_action,
+    hex_column,
+    link_column,
+    money_column,
+    time_column,
+)
+
+# ---------------------------------------------------------------- deals
+
+
+@admin.register(Deal)
+class DealAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        hex_column("deal_id"),
+        link_column("market"),
+        hex_column("buyer"),
+        hex_column("seller"),
+        "units",
+        money_column("payment", unit="pay_token"),
+        money_column("collateral", unit="pay_token"),
+        "outcome",
+        time_column("opened_at"),
+    )
+    list_select_related = ("market__program", "market__pay_token", "pay_token")
+    list_filter = ("outcome", "chain")
+    ordering = ("-id",)
+    address_lookups = ("buyer", "seller")
+    hash_lookups = ("deal_id", "offer__offer_hash", "opened_event__tx_hash")
+    scopes = {"deal_id": "chain"}
+    unix_times = ("opened_at",)
+
+
+@admin.register(DealTranche)
+class DealTrancheAdmin(PanelAdmin):
+    list_display = ("id", link_column("deal"), "number", "delivered", "outcome")
+    list_select_related = ("deal",)
+    list_filter = ("outcome",)
+    ordering = ("-id",)
+    address_lookups = ("deal__buyer", "deal__seller")
+    hash_lookups = ("deal__deal_id",)
+    number_lookups = ("pk", "deal")
+
+
+@admin.register(SettlementTerms)
+class SettlementTermsAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        link_column("market"),
+        hex_column("token"),
+        "token_symbol",
+        time_column("start"),
+        "window",
+        "tranches",
+        time_column("final_at"),
+        "extended",
+    )
+    list_select_related = ("market__program", "market__pay_token")
+    ordering = ("-id",)
+    address_lookups = ("token",)
+    hash_lookups = ("market__market_id",)
+    unix_times = ("start", "final_at")
+
+
+@admin.register(MarketRecord)
+class MarketRecordAdmin(PanelAdmin):
+    list_display = ("id", link_column("market"), link_column("created_event"), time_column("cancel_confirmable_at"))
+    list_select_related = ("market__program", "market__pay_token", "created_event")
+    ordering = ("-id",)
+    hash_lookups = ("market__market_id", "created_event__tx_hash")
+    unix_times = ("cancel_confirmable_at",)
+
+
+# ---------------------------------------------------------------- ledger
+
+
+@admin.register(Account)
+class AccountAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        "kind",
+        hex_column("owner"),
+        hex_column("deal_id"),
+        hex_column("token"),
+        "balance",
+        link_column("chain"),
+    )
+    list_select_related = ("chain",)
+    list_filter = ("kind", "chain")
+    ordering = ("-id",)
+    address_lookups = ("owner", "token")
+    hash_lookups = ("deal_id",)
+
+
+@admin.register(Transfer)
+class TransferAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        "kind",
+        link_column("debit"),
+        link_column("credit"),
+        "amount",
+        "state",
+        link_column("event"),
+        "created_at",
+    )
+    list_select_related = ("debit", "credit", "event")
+    list_filter = ("state", "kind")
+    ordering = ("-id",)
+    hash_lookups = ("event__tx_hash", "event__deal_id")
+    number_lookups = ("pk", "event")
+
+
+# ---------------------------------------------------------------- what was read
+
+
+@admin.register(Block)
+class BlockAdmin(PanelAdmin):
+    list_display = (
+        "number",
+        hex_column("hash"),
+        hex_column("parent_hash"),
+        time_column("timestamp"),
+        "canonical",
+        link_column("chain"),
+    )
+    list_select_related = ("chain",)
+    list_filter = ("canonical", "chain")
+    ordering = ("-id",)
+    hash_lookups = ("hash",)
+    number_lookups = ("pk", "number")
+    scopes = {"hash": "chain", "number": "chain"}
+    unix_times = ("timestamp",)
+
+
+@admin.register(ChainEvent)
+class ChainEventAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        "name",
+        "block_number",
+        "log_index",
+        hex_column("tx_hash"),
+        hex_column("deal_id"),
+        hex_column("market_id"),
+        "canonical",
+        link_column("chain"),
+    )
+    list_select_related = ("chain",)
+    list_filter = ("canonical", "name", "chain")
+    ordering = ("-id",)
+    hash_lookups = ("tx_hash", "deal_id", "market_id", "offer_hash")
+
+
+@admin.register(ChainCursor)
+class ChainCursorAdmin(PanelAdmin):
+    list_display = ("chain", "tip_number", hex_column("tip_hash"), "final_number", "updated_at")
+    list_select_related = ("chain",)
+    hash_lookups = ("tip_hash",)
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+@admin.register(Signer)
+class SignerAdmin(PanelAdmin):
+    list_display = ("id", hex_column("address"), link_column("chain"), "next_nonce", "final_nonce", "halted", "notice")
+    list_select_related = ("chain",)
+    list_filter = (("halted", admin.EmptyFieldListFilter), "chain")
+    address_lookups = ("address",)
+    actions_detail = ("resume",)
+
+    @dialog_action(
+        "Let it send again",
+        "Look at its last attempts first: the next step takes the chain's count of transactions as it is.",
+    )
+    def resume(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self.carry_out(
+            request,
+            lambda: signer_resume(signer_pk=int(object_id)),
+            done="The signer sends again.",
+            row=self.get_object(request, object_id),
+            reason=form.cleaned_data["reason"],
+        )
+
+
+@admin.register(Intent)
+class IntentAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        "action",
+        hex_column("deal_id"),
+        "tranche",
+        "state",
+        link_column("attempt"),
+        "detail",
+        "changed_at",
+    )
+    list_select_related = ("attempt",)
+    list_filter = ("state", "action", "chain")
+    ordering = ("-id",)
+    hash_lookups = ("deal_id", "attempt__tx_hash")
+    text_lookups = ("key",)
+    scopes = {"deal_id": "chain"}
+
+
+@admin.register(Attempt)
+class AttemptAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        hex_column("tx_hash"),
+        link_column("signer"),
+        "nonce",
+        "gas",
+        "max_fee",
+        "send_result",
+        "block_number",
+        "succeeded",
+        "created_at",
+    )
+    list_select_related = ("signer",)
+    list_filter = ("send_result", "succeeded")
+    ordering = ("-id",)
+    address_lookups = ("signer__address", "to")
+    hash_lookups = ("tx_hash", "block_hash")
+    number_lookups = ("pk", "nonce")

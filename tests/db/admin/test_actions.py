@@ -1,0 +1,126 @@
+"""Actions of the panel: a dialog, a reason, a service, a trace of who did it; and nobody without the right."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.contrib.messages import get_messages
+from django.urls import reverse
+
+from otc.accounts.models import AccessToken, User
+from otc.core import flags
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.models import FlagName, OutboxEvent
+from points.services import moderation
+
+REASON = {"reason": "Looked at it.", "_form_submitted": "True"}
+ACTIONS = [
+    ("core_chain_resume", "chain", {}),
+    ("core_flag_throw", None, {"name": "pause_posting", "on": "on"}),
+    ("accounts_user_close", "user", {}),
+    ("points_project_verify", "project", {}),
+    ("points_market_unlist_market", "market", {}),
+    ("escrow_signer_resume", "signer", {}),
+]
+each_action = pytest.mark.parametrize(
+    ("name", "row", "more"), ACTIONS, ids=lambda value: value if isinstance(value, str) else ""
+)
+
+
+def row_of(venue, row):
+    return venue.market.program.project if row == "project" else getattr(venue, row)
+
+
+def url_of(name, venue, row):
+    return reverse(f"admin:{name}", args=[row_of(venue, row).pk] if row else [])
+
+
+def state_of(venue):
+    for row in (venue.chain, venue.user, venue.market, venue.signer, venue.market.program.project):
+        row.refresh_from_db()
+    return (
+        bool(venue.chain.halted), venue.user.is_active, venue.market.listed, bool(venue.signer.halted),
+        venue.market.program.project.verified, flags.is_on(FlagName.PAUSE_POSTING),
+    )  # fmt: skip
+
+
+UNTOUCHED = (True, True, True, True, False, False)
+
+
+@each_action
+class TestEachAction:
+    def test_looking_at_the_dialog_changes_nothing(self, panel, venue, name, row, more):
+        answer = panel.get(url_of(name, venue, row))
+        assert (answer.status_code, b'name="reason"' in answer.content) == (200, True)
+        assert state_of(venue) == UNTOUCHED
+
+    @pytest.mark.parametrize("reason", ["", "  ", "x" * 301])
+    def test_it_needs_a_reason(self, panel, venue, name, row, more, reason):
+        answer = panel.post(url_of(name, venue, row), {**REASON, **more, "reason": reason})
+        assert answer.status_code == 200
+        assert state_of(venue) == UNTOUCHED
+
+    def test_it_is_done_once_and_logged_with_the_reason(self, panel, operator, venue, name, row, more):
+        answer = panel.post(url_of(name, venue, row), {**REASON, **more})
+        assert answer.status_code == 302
+        assert panel.get(answer["Location"]).status_code == 200
+        assert sum(a != b for a, b in zip(state_of(venue), UNTOUCHED, strict=True)) == 1
+        entry = LogEntry.objects.get()
+        assert (entry.user, "Looked at it." in entry.change_message) == (operator, True)
+
+    def test_in_the_dialog_the_browser_is_sent_on_by_a_header(self, panel, venue, name, row, more):
+        answer = panel.post(url_of(name, venue, row), {**REASON, **more}, headers={"HX-Request": "true"})
+        assert (answer.status_code, answer["HX-Redirect"][:7]) == (200, "/admin/")
+
+    def test_staff_who_may_only_look_are_refused(self, client, venue, name, row, more):
+        clerk = User.objects.create_superuser("clerk", "a long enough password")
+        User.objects.filter(pk=clerk.pk).update(is_superuser=False)
+        clerk.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+        client.force_login(User.objects.get(pk=clerk.pk))
+        assert client.post(url_of(name, venue, row), {**REASON, **more}).status_code == 403
+        assert state_of(venue) == UNTOUCHED
+
+    def test_wallets_and_strangers_are_sent_to_the_log_in(self, client, venue, name, row, more):
+        for _ in range(2):
+            answer = client.post(url_of(name, venue, row), {**REASON, **more})
+            assert (answer.status_code, answer["Location"][:13]) == (302, "/admin/login/")
+            client.force_login(venue.user)
+        assert state_of(venue) == UNTOUCHED
+
+
+def test_what_a_service_refuses_is_said(panel, venue):
+    url = url_of("points_market_list_market", venue, "market")
+    answer = panel.post(url, REASON)
+    assert [str(message) for message in get_messages(answer.wsgi_request)] == [f"{venue.market} is listed already."]
+    assert not LogEntry.objects.exists()
+
+
+def test_a_closed_account_is_signed_out_and_can_be_opened_again(panel, venue):
+    panel.post(url_of("accounts_user_close", venue, "user"), REASON)
+    assert not AccessToken.objects.filter(user=venue.user).exists()
+    panel.post(url_of("accounts_user_open", venue, "user"), REASON)
+    venue.user.refresh_from_db()
+    assert venue.user.is_active
+    kept = [change.pgh_context.metadata["reason"] for change in venue.user.changes.exclude(pgh_context=None)]
+    assert kept == ["Looked at it.", "Looked at it."]
+
+
+def test_others_hear_of_a_market_that_is_listed_or_not(panel, venue):
+    panel.post(url_of("points_market_unlist_market", venue, "market"), REASON)
+    event = OutboxEvent.objects.get(type="market.listed")
+    assert (event.aggregate, event.payload["listed"]) == (f"market:{venue.market.market_id}", False)
+
+
+@pytest.mark.parametrize(
+    ("service", "values", "code"),
+    [
+        (moderation.project_verified_set, {"project_id": -1, "verified": True, "reason": "x"}, ErrorCode.NOT_FOUND),
+        (moderation.project_verified_set, {"project_id": 0, "verified": True, "reason": " "}, ErrorCode.INVALID),
+        (moderation.market_listed_set, {"market_pk": -1, "listed": True, "reason": "x"}, ErrorCode.NOT_FOUND),
+        (moderation.market_listed_set, {"market_pk": 0, "listed": True, "reason": ""}, ErrorCode.INVALID),
+    ],
+)
+@pytest.mark.django_db
+def test_refusals_of_the_services(service, values, code):
+    with pytest.raises(DomainError) as refused:
+        service(**values)
+    assert refused.value.code is code
