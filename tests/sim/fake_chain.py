@@ -63,16 +63,14 @@ class FakeChain:
         self.known[block.hash] = block
         return block
 
-    def reorg(self, depth: int, length: int) -> None:
-        """Replaces the last `depth` blocks by `length` others. Half of the time some of the same events come again."""
+    def reorg(self, depth: int, length: int, *, empty: bool = False) -> None:
+        """Replaces the last `depth` blocks by `length` others, of random actions or without any."""
         self._forks += 1
-        gone = self.blocks[-depth:]
         del self.blocks[-depth:]
         self.escrow.state = self.head.state
         self.escrow.state = self.escrow.snapshot()
-        del gone
         for _ in range(length):
-            self.mine()
+            self.mine([] if empty else None)
 
     def restore(self, branch: list[FakeBlock]) -> None:
         """Puts an earlier branch back, block for block: the fork that lost wins after all."""

@@ -43,7 +43,9 @@ class World:
             safe_depth=1,
             **dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"]),
         )
-        for market_id in set(MARKETS) - {LATE, NEVER}:
+        for token in TOKENS:
+            PayToken.objects.create(chain=self.chain, address=token, symbol="PAY", decimals=6, allowed=False)
+        for market_id in sorted(set(MARKETS) - {LATE, NEVER}):
             self.register(market_id)
         self.highest = 0
         self.orphans: list[list[FakeBlock]] = []
@@ -71,13 +73,8 @@ class World:
 
     def register(self, market_id: str) -> None:
         """The market, and two thirds of its offers, become known here."""
-        token, _ = PayToken.objects.get_or_create(
-            chain=self.chain,
-            address=MARKETS[market_id],
-            defaults={"symbol": "PAY", "decimals": 6, "allowed": False},
-        )
         market = rows.market(self.chain, market_id=market_id, status=0)
-        market.pay_token = token
+        market.pay_token = PayToken.objects.get(chain=self.chain, address=MARKETS[market_id])
         market.save()
         early = UnknownMarket.objects.filter(market_id=market_id).first()
         if early is not None:
