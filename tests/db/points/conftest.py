@@ -4,7 +4,8 @@ from otc.accounts.models import User
 from points.models import Market, Project
 from points.services import projects
 from tests.support import rows
-from tests.support.signed_offers import Wallet, wallet
+from tests.support.api_client import Client
+from tests.support.signed_offers import Wallet, give_funds, wallet
 
 
 @pytest.fixture
@@ -47,3 +48,24 @@ def program(member, project):
 @pytest.fixture(autouse=True)
 def media(tmp_path, settings):
     settings.MEDIA_ROOT = tmp_path
+
+
+@pytest.fixture
+def anyone(db) -> Client:
+    return Client()
+
+
+@pytest.fixture
+def team(member) -> Client:
+    return Client(member)
+
+
+@pytest.fixture
+def stranger(db) -> Client:
+    return Client(User.objects.for_wallet("0x" + "dd" * 20))
+
+
+@pytest.fixture
+def funded(market, seller) -> None:
+    """The seller has free what one offer of `terms_of` needs."""
+    give_funds(market, seller.address, 2500)

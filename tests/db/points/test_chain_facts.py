@@ -17,11 +17,6 @@ from tests.support.threads import run_together
 CHAIN = 31337
 
 
-@pytest.fixture
-def funded(market, seller):
-    give_funds(market, seller.address, 2500)
-
-
 def fresh(offer: Offer) -> tuple[str, int, int]:
     offer.refresh_from_db()
     return offer.state, offer.filled_units, offer.fillable_units

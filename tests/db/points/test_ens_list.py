@@ -1,7 +1,6 @@
-"""A real airdrop: the list that the ENS token was deployed with, where FORELOCK_ENS_DATA names its folder."""
+"""A real airdrop: the list that the ENS token was deployed with."""
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,10 @@ from points.domain.merkle import LeafFormat
 from points.models import AllocationRow
 from points.services import allocation_lists, list_imports
 
-DATA = os.environ.get("FORELOCK_ENS_DATA", "")
-pytestmark = pytest.mark.skipif(
-    not DATA, reason="FORELOCK_ENS_DATA names no folder with the ENS airdrop list (allocations.csv.gz, proofs.json)"
-)
-
 
 @pytest.fixture(scope="module")
-def published():
-    return json.loads((Path(DATA) / "proofs.json").read_text())
+def published(ens_data: Path) -> dict:
+    return json.loads((ens_data / "proofs.json").read_text())
 
 
 def valid(leaf_format: LeafFormat, root: str, sample: dict, *, index: int | None = None) -> bool:
@@ -43,8 +37,8 @@ def test_all_published_proofs_verify_in_their_format_and_no_other(published):
         assert not valid(LeafFormat.PACKED, published["root"], {**sample, "amount": int(sample["amount"]) + 1})
 
 
-def test_the_whole_list_imports_to_the_last_base_unit(member, program, published, record_property):
-    content = (Path(DATA) / "allocations.csv.gz").read_bytes()
+def test_the_whole_list_imports_to_the_last_base_unit(member, program, ens_data, published, record_property):
+    content = (ens_data / "allocations.csv.gz").read_bytes()
     file = SimpleUploadedFile("ens.csv.gz", content)
     uploaded = allocation_lists.list_upload(user=member, program=program, file=file)
     begun = clock.monotonic()
@@ -61,3 +55,9 @@ def test_the_whole_list_imports_to_the_last_base_unit(member, program, published
         assert given.amount == int(sample["amount"])
         assert valid(LeafFormat.STANDARD, uploaded.root, {**sample, "proof": given.proof})
     assert seconds < 30
+
+
+def test_ens_proofs_through_the_api(anyone, published):
+    for sample in published["samples"]:
+        claim = {"format": "packed", "root": published["root"], **sample}
+        assert anyone.post("merkle/verify", claim).json() == {"valid": True}

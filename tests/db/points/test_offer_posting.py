@@ -11,13 +11,8 @@ from otc.core.models import FlagName, OutboxEvent
 from points.domain import offers as rules
 from points.models import MakerEpoch, MakerNonces, MarketStatus, Offer, UnknownOffer
 from points.services import offers
-from tests.support.signed_offers import digest_of, give_funds, post, terms_of, wallet
+from tests.support.signed_offers import digest_of, post, terms_of, wallet
 from tests.support.threads import run_together
-
-
-@pytest.fixture
-def funded(market, seller):
-    give_funds(market, seller.address, 2500)
 
 
 def test_a_good_offer_is_stored_with_its_sort_keys_and_told(market, seller, funded):
