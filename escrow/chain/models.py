@@ -97,4 +97,8 @@ class ChainCursor(models.Model):
     announce_from = models.PositiveBigIntegerField(
         help_text="Older events were history when this chain was first read: they make no outbox rows."
     )
+    linked_offer = models.BigIntegerField(
+        default=0,
+        help_text="Offers with ids up to here (less a margin) have been linked to deals opened before they were posted.",
+    )
     updated_at = models.DateTimeField(auto_now=True)

@@ -16,6 +16,7 @@ from escrow.chain.tokens import token_facts
 from escrow.contracts import bindings
 from escrow.domain.deals import FoldError
 from escrow.services.announcements import Announcements
+from escrow.services.deals import deals_link
 from escrow.services.markets import Tokens, markets_to_adopt
 from escrow.services.projection import events_project, events_take_back, finality_advance, markets_adopt
 from otc.core import clock, locks
@@ -28,6 +29,7 @@ from points.services.chain_facts import offers_expire
 log = logging.getLogger(__name__)
 
 EMPTY = Reading((), ())
+RETRY_PAUSE = 0.1  # seconds before a node that contradicted itself is asked again
 REASON_MAX = 300  # characters of Chain.halted and Flag.reason
 
 
@@ -67,6 +69,8 @@ def watch(chain_id: int, *, budget: float = 2.0, nodes: Sequence[Node] | None = 
         until = clock.monotonic() + budget
         result = watch_step(chain_id, nodes=nodes)
         while result.behind and clock.monotonic() < until:
+            if result.outcome is Outcome.WAITING:
+                clock.wait(RETRY_PAUSE)
             result = watch_step(chain_id, nodes=nodes)
         return result
 
@@ -200,6 +204,7 @@ def _extend(*, chain_id: int, window: TipWindow, reading: Reading, remote: Remot
     if events:
         events_project(chain=chain, events=events, final_number=final, tokens=tokens, told=told)
     markets_adopt(chain=chain, tokens=tokens, told=told)
+    cursor.linked_offer = deals_link(chain=chain, linked=cursor.linked_offer)
     offers_expire(chain_id=chain_id)
     told.write()
     _move(cursor, tip, final)
@@ -215,7 +220,12 @@ def _rewind(*, chain_id: int, window: TipWindow, to: Header, tokens: Tokens) -> 
         )
     )
     Block.objects.filter(chain=chain, canonical=True, number__gt=to.number).update(canonical=False)
-    _set_head(chain, to, safe=min(chain.safe_number or -1, to.number), final=cursor.final_number)
+    _set_head(
+        chain,
+        to,
+        safe=min(-1 if chain.safe_number is None else chain.safe_number, to.number),
+        final=cursor.final_number,
+    )
     told = Announcements(chain, cursor.announce_from)
     events_take_back(chain=chain, rows=rows, tokens=tokens, told=told)
     offers_expire(chain_id=chain_id)

@@ -15,6 +15,7 @@ from escrow.services.bulk import copy_rows, next_ids, table_of, update_rows
 from otc.core.models import Chain
 from points.models import Market, Offer, PayToken
 
+LINK_MARGIN = 2_000  # offers
 COLUMNS = [
     "id",
     "chain_id",
@@ -241,6 +242,20 @@ def _write_tranches(entries: Iterable[_Entry]) -> None:
             " WHERE (t.delivered, t.outcome) IS DISTINCT FROM (excluded.delivered, excluded.outcome)",
             [list(column) for column in zip(*rows, strict=True)],
         )
+
+
+def deals_link(*, chain: Chain, linked: int) -> int:
+    """Links deals to offers that were posted here after they had been filled. `linked`: the return of the last call.
+
+    Ids are looked at again within LINK_MARGIN, because a posting that began earlier may commit later.
+    """
+    recent = Offer.objects.filter(pk__gt=linked - LINK_MARGIN, market__chain=chain).order_by("pk")
+    newest = recent.values_list("pk", flat=True).last()
+    late = dict(recent.filter(filled_units__gt=0).values_list("offer_hash", "pk"))
+    if late:
+        for deal in Deal.objects.filter(chain=chain, offer=None, offer_hash__in=list(late)).only("pk", "offer_hash"):
+            Deal.objects.filter(pk=deal.pk).update(offer_id=late[deal.offer_hash])
+    return max(linked, newest or 0)
 
 
 def deals_refold(*, chain: Chain, deal_ids: Sequence[str]) -> None:

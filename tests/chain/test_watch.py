@@ -16,7 +16,7 @@ from escrow.selectors.balances import balances, portfolio
 from escrow.selectors.deals import deal_timeline, deal_view, deals_of, settlement_terms
 from escrow.selectors.receipts import receipt
 from escrow.selectors.solvency import solvency
-from escrow.services.rebuild import chain_forget
+from escrow.services.rebuild import chain_forget, projection_refold
 from otc.core.flags import is_on
 from otc.core.models import Chain, FlagName, OutboxEvent
 from otc.stack import anvil as published
@@ -253,3 +253,22 @@ def test_reconcile_names_every_difference_and_exits_with_1(trade, capsys):
     report = json.loads(capsys.readouterr().out)
     assert {drift["what"] for drift in report["drifts"]} == {"balances", "deals", "account balance", "ledger sum"}
     assert any(drift["key"] == deal.deal_id for drift in report["drifts"])
+
+
+def test_an_offer_posted_after_its_first_fill_gets_its_deals(trade):
+    market = trade.register()
+    trade.create_market()
+    trade.deposit(BUYER, 10_000_000)
+    trade.deposit(SELLER, 5_000_000)
+    offer = trade.offer(units=1_000, payment=7_777_777, collateral=3_333_333, min_fill=10)
+    trade.fill(offer, 400)
+    catch_up(trade.chain)
+    assert Deal.objects.get().offer_id is None
+    row = trade.post(offer, market)
+    Offer.objects.filter(pk=row.pk).update(filled_units=400)  # what posting learns of an offer that the chain knew before
+    trade.fill(offer, 100)
+    catch_up(trade.chain)
+    assert set(Deal.objects.values_list("offer_id", flat=True)) == {row.pk}
+    before = projection_state(trade.chain)
+    projection_refold(chain_id=trade.chain.pk)
+    assert projection_state(trade.chain) == before
