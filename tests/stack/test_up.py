@@ -81,7 +81,7 @@ def newest_block(url: str) -> int:
 
 def test_a_stack_lives_through_kills_and_starts_again_where_it_was(tmp_path):
     var = tmp_path / "var"
-    first = Up(var, "--port", "0")
+    first = Up(var, "--empty", "--port", "0")
     try:
         url = first.wait_for(r"Forelock is up at (http://127\.0\.0\.1:\d+)")[1]
         with urllib.request.urlopen(f"{url}/", timeout=20) as page:  # noqa: S310  # our own address
@@ -103,7 +103,7 @@ def test_a_stack_lives_through_kills_and_starts_again_where_it_was(tmp_path):
         processes.signal_group(first.process.pid, signal.SIGKILL)
         first.process.wait()
 
-    second = Up(var, "--port", "0")
+    second = Up(var, "--empty", "--port", "0")
     try:
         second.wait_for("contracts +kept at 0x")
         second.wait_for("Forelock is up")

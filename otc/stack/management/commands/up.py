@@ -32,9 +32,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--fresh", action="store_true", help="Delete the data of the last time (in var/) and start over."
         )
+        parser.add_argument("--empty", action="store_true", help="No demonstration data: a venue without markets.")
         parser.add_argument("--port", type=int, help="Port of the web server; default 8000, or the next free one.")
 
-    def handle(self, *, fresh: bool, port: int | None, **_options: Any) -> None:
+    def handle(self, *, fresh: bool, empty: bool, port: int | None, **_options: Any) -> None:
         began = float(os.environ.pop("FORELOCK_STARTED", time.time()))
         external = {name: os.environ[name] for name in environment.EXTERNAL if name in environment.given}
         stack = Stack(Layout.of(), say=self.say, progress=self.progress, external=external, port=port)
@@ -42,7 +43,7 @@ class Command(BaseCommand):
         try:
             _on_signals(self._interrupt)
             prepare_files(dev=False, step=self.step)
-            stack.start(fresh=fresh, seed=True)
+            stack.start(fresh=fresh, seed=not empty)
             admin = self._admin(stack)
             self._welcome(stack, admin, time.time() - began)
             stack.supervisor.watch(stop)
