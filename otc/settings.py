@@ -198,7 +198,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"DepthEnum": "escrow.chain.models.Depth.choices"},
+    "ENUM_NAME_OVERRIDES": {
+        "AllocationListState": ["uploaded", "importing", "ready", "refused"],
+        "OfferState": "points.models.OfferState.values",
+        "Depth": "escrow.chain.models.Depth.choices",
+    },
+    "PREPROCESSING_HOOKS": ["otc.api.schema.first_of_each"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "otc.api.schema.add_problem_responses",

@@ -6,6 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 
 from otc.core.errors import ErrorCode
 
+Endpoint = tuple[str, str, str, Any]  # path, its regular expression, method, view
 METHODS = {"get", "post", "put", "patch", "delete"}
 PROBLEM: dict[str, Any] = {
     "type": "object",
@@ -41,6 +42,15 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "scheme": "bearer",
             "description": "The token of POST /api/v1/auth/verify (Sign-In with Ethereum).",
         }
+
+
+def first_of_each(endpoints: list[Endpoint]) -> list[Endpoint]:
+    """Preprocessing hook: of several views at one path, the one that the router finds."""
+    found: dict[tuple[str, str], Endpoint] = {}
+    for endpoint in endpoints:
+        path, _, method, _ = endpoint
+        found.setdefault((path, method), endpoint)
+    return list(found.values())
 
 
 def add_problem_responses(result: dict[str, Any], generator: Any, request: Any, public: bool) -> dict[str, Any]:  # noqa: ARG001

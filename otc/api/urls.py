@@ -14,4 +14,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("escrow.api.urls")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    # Settlement first: its page of a market says more than that of points, at the same path.
+    path("", include("escrow.api.urls")),
+    path("", include("points.api.urls")),
 ]
