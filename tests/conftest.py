@@ -94,15 +94,6 @@ def anvil(anvil_process: Anvil) -> Iterator[Anvil]:
 
 
 @pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of a Chromium, for playwright-core's `executablePath`."""
-    found = machine.chromium()
-    if found is None:
-        pytest.skip(machine.NO_CHROMIUM)
-    return found
-
-
-@pytest.fixture(scope="session")
 def ens_data() -> Path:
     """The folder of the ENS airdrop: allocations.csv.gz, its published root and sample proofs."""
     found = machine.ens_data()

@@ -91,8 +91,11 @@ class Stack:
 
     # ------------------------------------------------------------ starting
 
-    def take(self, *, fresh: bool) -> None:
-        """Locks the folder, stops what a killed stack left running, and with `fresh` deletes its data."""
+    def reserve(self, *, fresh: bool) -> None:
+        """Locks the folder, stops what a killed stack left running, deletes its data with `fresh`, and chooses the web port.
+
+        Quick, so that a refusal is told before anything is made. `start` does it, unless it was done before.
+        """
         self.layout.make()
         self._lock.take()
         left = stop_leftovers(self.layout)
@@ -102,12 +105,12 @@ class Stack:
             self.layout.delete()
             self.layout.make()
             self.env.update(environment.embedded(self.layout))
+        self._port = self._choose_port()
 
     def start(self, *, fresh: bool = False, seed: bool = False) -> None:
         """Brings everything up, in order. `os.environ` gets the settings, so that Django in this process sees this stack."""
-        self.take(fresh=fresh)
-        # Before anything starts: a refused port is told at once.
-        self._port = self._choose_port()
+        if not self._lock.held:
+            self.reserve(fresh=fresh)
         self.chain.begins_ago = DEMO_HISTORY if seed else 0
         self.start_servers()
         self.prepare_data()
@@ -208,6 +211,9 @@ class Stack:
             return "none on this chain by itself: see `manage.py deploy_escrow --help`"
         safe, final = DEPTHS_BY_CLOCK if self.chain.block_time is not None else DEPTHS_BY_HAND
         self.contracts = deploy.demo_deploy(rpc_url=self.rpc_url, safe_depth=safe, final_depth=final)
+        if "RPC_URL" not in self.external and not self.contracts.kept:
+            # From here on the database relies on this chain.
+            self.chain.save()
         kept = "kept at" if self.contracts.kept else "deployed at"
         return f"{kept} {self.contracts.escrow}"
 

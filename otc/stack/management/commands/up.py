@@ -42,8 +42,9 @@ class Command(BaseCommand):
         stop = threading.Event()
         try:
             _on_signals(self._interrupt)
+            stack.reserve(fresh=fresh)
             prepare_files(dev=False, step=self.step)
-            stack.start(fresh=fresh, seed=not empty)
+            stack.start(seed=not empty)
             admin = self._admin(stack)
             self._welcome(stack, admin, time.time() - began)
             stack.supervisor.watch(stop)
