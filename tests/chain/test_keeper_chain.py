@@ -14,7 +14,7 @@ from escrow.models import Deal, DealOutcome
 from otc.stack import anvil as published
 from tests.support.onchain import FINAL_DEPTH, USD, OnChain
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 KEEPER = from_key(published.key("keeper"))
 
 
@@ -115,6 +115,7 @@ def test_somebody_else_is_first_in_the_same_block(venue):
     assert deal.paid_to_buyer == 35 * USD
 
 
+@pytest.mark.django_db(transaction=True)
 def test_two_drivers_at_once_send_one_transaction(venue):
     deals_of(venue, 2)
     _start, deadline = venue.propose()

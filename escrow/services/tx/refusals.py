@@ -29,6 +29,7 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     "TooEarly": lambda a: f"Too early: possible from {moment(int(a['opensAt']))}.",
     "TokenNotAllowed": lambda a: f"The escrow does not take {_address(a['token'])} as payment.",
     "TokenHasNoCode": lambda a: f"{_address(a['token'])} is no token contract on this chain: check the address.",
+    "BadToken": lambda a: f"{_address(a['token'])} does not answer as a token does: check the address.",
     "WrongAmountReceived": lambda a: (
         f"The token took a cut on the way: {a['received']} of {a['expected']} base units arrived. The escrow takes only tokens that arrive in full."
     ),
