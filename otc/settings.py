@@ -202,6 +202,7 @@ SPECTACULAR_SETTINGS = {
         "AllocationListState": ["uploaded", "importing", "ready", "refused"],
         "OfferState": "points.models.OfferState.values",
         "Depth": "escrow.chain.models.Depth.choices",
+        "Side": ["buy", "sell"],
     },
     "PREPROCESSING_HOOKS": ["otc.api.schema.first_of_each"],
     "POSTPROCESSING_HOOKS": [

@@ -1,5 +1,6 @@
 """Shapes of requests (checked) and of answers (declared for the schema; `points.api.representations` writes them)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rest_framework import serializers
@@ -18,7 +19,6 @@ from otc.core.serializers import (
 from otc.core.signatures import SIGNATURE_MAX
 from points.api.representations import KINDS, SIDES, STATUSES
 from points.domain.merkle import PROOF_MAX, LeafFormat
-from points.domain.offers import BUY, SELL
 from points.models import OfferState
 
 UINT32_MAX = 2**32 - 1
@@ -26,33 +26,25 @@ UINT40_MAX = 2**40 - 1
 Answer = serializers.Serializer[Any]
 
 
-class SideField(TextField):
-    """`buy` or `sell`: what the maker does. 0 or 1 inside."""
+class ChoiceText(serializers.ChoiceField):
+    """One of a few words; a refusal lists them."""
 
-    default_error_messages = {"side": 'Expected "buy" or "sell": what the maker does.'}
+    def __init__(self, *, choices: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(choices, **kwargs)
+        self.error_messages["invalid_choice"] = f"Expected one of: {', '.join(choices)}."
 
-    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]  # the contract's code
-        if data not in SIDES or not isinstance(data, str):
-            self.fail("side")
-        return BUY if data == "buy" else SELL
 
-    def to_representation(self, value: int) -> str:  # type: ignore[override]
+class SideField(ChoiceText):
+    """`buy` or `sell`: what the maker does. The contract's 0 or 1 inside."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=SIDES, **kwargs)
+
+    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]  # the code, not the word
+        return SIDES.index(super().to_internal_value(data))
+
+    def to_representation(self, value: int) -> str:  # type: ignore[override]  # as above
         return SIDES[value]
-
-
-class ChoiceText(TextField):
-    """One of a few words."""
-
-    default_error_messages = {"choice": "Expected one of: {choices}."}
-
-    def __init__(self, *, choices: list[str], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.choices = choices
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str) or data not in self.choices:
-            self.fail("choice", choices=", ".join(self.choices))
-        return data
 
 
 # ---------------------------------------------------------------- projects, programs, pay tokens
