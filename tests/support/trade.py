@@ -75,6 +75,17 @@ class Trade:
         """Through tx/prepare, signed, mined, and read by the watcher; the receipt."""
         return self.world.act(action, [Act(wallet, action, params)])[0]
 
+    def refusal(self, wallet: Wallet, action: str, **params: Any) -> str:
+        """Why tx/prepare won't: its code, or the contract's error of its simulation. AssertionError when it would."""
+        try:
+            prepared = self.venue.prepare(wallet, action, **params)
+        except ApiError as error:
+            if error.status >= 500:
+                raise
+            return error.code
+        assert not prepared.ok, f"{action} {params} would go through"
+        return prepared.error
+
     def pass_to(self, timestamp: int) -> None:
         """Moves the chain's clock; the reader sees it."""
         self.anvil.move_to(timestamp)
@@ -85,12 +96,14 @@ class Trade:
         self.anvil.mine(FINAL_DEPTH + 1)
         self.world.catch_up()
 
-    def keeper(self) -> None:
-        """One turn of the keeper: it plans and sends; what it sent is mined and read; it confirms at finality."""
+    def keeper(self) -> int:
+        """One turn of the keeper: it plans and sends, how many transactions; those are mined, read, and confirmed at finality."""
         signer = KeySigner(Account.from_key(published.key("keeper")))
-        drive_once(chain_id=self.chain_id, signer=signer)
-        self.finality()
-        drive_once(chain_id=self.chain_id, signer=signer)
+        sent = drive_once(chain_id=self.chain_id, signer=signer).sent
+        if sent:
+            self.finality()
+            drive_once(chain_id=self.chain_id, signer=signer)
+        return sent
 
     # ------------------------------------------------------------ opening
 
