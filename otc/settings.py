@@ -203,6 +203,7 @@ SPECTACULAR_SETTINGS = {
         "OfferState": "points.models.OfferState.values",
         "Depth": "escrow.chain.models.Depth.choices",
         "Side": ["buy", "sell"],
+        "Side": ["buy", "sell"],
     },
     "PREPROCESSING_HOOKS": ["otc.api.schema.first_of_each"],
     "POSTPROCESSING_HOOKS": [

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import IO, Any
 
 import orjson
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.utils.functional import Promise
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
@@ -46,8 +48,18 @@ class JSONParser(BaseParser):
         media_type: str | None = None,  # noqa: ARG002 - DRF's signature
         parser_context: Mapping[str, Any] | None = None,  # noqa: ARG002
     ) -> Any:
-        """Errors: ParseError (400) with where the text stops being JSON."""
+        """A JSON object of at most DATA_UPLOAD_MAX_MEMORY_SIZE bytes.
+
+        Errors: ParseError (400) with where the text stops being JSON, RequestDataTooBig (413).
+        """
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)  # DRF reads past Django's own check
+        if len(body) > limit:
+            raise RequestDataTooBig
         try:
-            return orjson.loads(stream.read())
+            data = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise ParseError(f"The body is no JSON: {error}.") from error
+        if not isinstance(data, dict):
+            raise ParseError("The body must be a JSON object: {…}.")
+        return data
