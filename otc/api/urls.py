@@ -10,9 +10,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/verify", views.VerifyView.as_view()),
     path("auth/sign-out", views.SignOutView.as_view()),
     path("me", views.MeView.as_view()),
-    path("", include("escrow.api.urls")),  # first: it tells more of a market than points can
+    # Settlement first: its page of a market says more than that of points, at the same path.
+    path("", include("escrow.api.urls")),
     path("", include("points.api.urls")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
-    # Settlement first: its page of a market says more than that of points, at the same path.
 ]
