@@ -122,7 +122,8 @@ class DealBook:
             return {}, {}, {}
         market_ids = {event.deal.market for event in opened}
         hashes = {event.offer_hash for event in opened}
-        markets = Market.objects.filter(chain=self._chain, market_id__in=list(market_ids))
+        # Without a record a market's past is still to be folded, and its new deals with it (`markets_adopt`).
+        markets = Market.objects.filter(chain=self._chain, market_id__in=list(market_ids), record__isnull=False)
         offers = Offer.objects.filter(market__chain=self._chain, offer_hash__in=list(hashes))
         tokens = PayToken.objects.filter(chain=self._chain)
         return (

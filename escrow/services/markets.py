@@ -1,9 +1,9 @@
 """Markets as projected from events: status, settlement terms, record. Always rebuilt whole: a market has few events."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from escrow.chain.events import MARKET_EVENTS, FoldEvent, fold_events
 from escrow.chain.models import ChainEvent
@@ -109,12 +109,18 @@ def histories(chain: Chain, market_ids: Iterable[str]) -> dict[str, MarketHistor
     return {market_id: market_history(fold_events(events)) for market_id, events in grouped.items()}
 
 
-def markets_write(*, chain: Chain, found: Mapping[str, MarketHistory], tokens: Tokens) -> list[Market]:
-    """Writes record and settlement terms of the markets that are registered here, from their histories. Returns those whose
-    terms changed. Status is a fact of points: the caller pushes it there.
+def markets_write(
+    *, chain: Chain, found: Mapping[str, MarketHistory], tokens: Tokens, begin: Collection[str]
+) -> list[Market]:
+    """Writes record and settlement terms of markets from their histories. Returns those whose terms changed. Status is a
+    fact of points: the caller pushes it there.
+
+    A market is folded once it has a record. `begin` are those that get their first one now; others without are left to
+    `markets_to_adopt`, because their past (deals too) is still to be folded.
     """
     markets = Market.objects.filter(chain=chain, market_id__in=list(found)).order_by("pk")
-    return [market for market in markets if _write(market, found[market.market_id], tokens)]
+    folded = markets.filter(Q(record__isnull=False) | Q(market_id__in=list(begin)))
+    return [market for market in folded if _write(market, found[market.market_id], tokens)]
 
 
 def _write(market: Market, history: MarketHistory, tokens: Tokens) -> bool:

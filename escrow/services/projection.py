@@ -71,7 +71,7 @@ def markets_adopt(*, chain: Chain, tokens: Tokens, told: Announcements) -> None:
     found = histories(chain, market_ids)
     status = {market_id: history.progress.status for market_id, history in found.items()}
     facts_apply(chain_id=chain.pk, facts=ChainFacts(market_status=status))
-    markets_write(chain=chain, found=found, tokens=tokens)
+    markets_write(chain=chain, found=found, tokens=tokens, begin=market_ids)
     opened = ChainEvent.objects.filter(chain=chain, market_id__in=market_ids, name="Filled", canonical=True)
     deals_refold(chain=chain, deal_ids=[deal_id for deal_id in opened.values_list("deal_id", flat=True) if deal_id])
     trades_recount(chain=chain, market_ids=market_ids)
@@ -96,7 +96,8 @@ def facts_push(
     facts.market_status = {market_id: history.progress.status for market_id, history in found.items()}
     before = _market_status(chain, found)
     facts_apply(chain_id=chain.pk, facts=facts)
-    changed = {market.pk: market for market in markets_write(chain=chain, found=found, tokens=tokens)}
+    begin = {item.event.market for item in events if isinstance(item.event, bindings.MarketCreated)}
+    changed = {market.pk: market for market in markets_write(chain=chain, found=found, tokens=tokens, begin=begin)}
     for market_id, (market, status) in before.items():
         if status != facts.market_status[market_id]:
             changed[market.pk] = market
@@ -138,8 +139,8 @@ def _trades_count_on(chain: Chain, events: Sequence[FoldEvent]) -> None:
         prices[event.deal.market] = event.deal.payment * PRICE_SCALE // event.deal.units
     if not counts:
         return
-    before = Market.objects.filter(chain=chain, market_id__in=list(counts)).values_list("market_id", "deal_count")
-    for market_id, count in sorted(before):
+    folded = Market.objects.filter(chain=chain, market_id__in=list(counts), record__isnull=False)
+    for market_id, count in sorted(folded.values_list("market_id", "deal_count")):
         market_trades_set(
             chain_id=chain.pk,
             market_id=market_id,

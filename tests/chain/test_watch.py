@@ -265,10 +265,32 @@ def test_an_offer_posted_after_its_first_fill_gets_its_deals(trade):
     catch_up(trade.chain)
     assert Deal.objects.get().offer_id is None
     row = trade.post(offer, market)
-    Offer.objects.filter(pk=row.pk).update(filled_units=400)  # what posting learns of an offer that the chain knew before
+    Offer.objects.filter(pk=row.pk).update(
+        filled_units=400
+    )  # what posting learns of an offer that the chain knew before
     trade.fill(offer, 100)
     catch_up(trade.chain)
     assert set(Deal.objects.values_list("offer_id", flat=True)) == {row.pk}
+    before = projection_state(trade.chain)
+    projection_refold(chain_id=trade.chain.pk)
+    assert projection_state(trade.chain) == before
+
+
+def test_a_market_registered_late_is_adopted_whole_though_it_goes_on_meanwhile(trade):
+    """The step that first sees the row also brings a fill, a delivery's terms and nothing of its past."""
+    trade.create_market()
+    trade.deposit(BUYER, 10_000_000)
+    trade.deposit(SELLER, 5_000_000)
+    offer = trade.offer(units=1_000, payment=7_777_777, collateral=3_333_333, min_fill=10)
+    trade.fill(offer, 400)
+    catch_up(trade.chain)
+    trade.register()
+    trade.fill(offer, 100)
+    trade.propose(trade.settlement(settlement_token(trade)))
+    catch_up(trade.chain)
+    assert sorted(Deal.objects.values_list("units", flat=True)) == [100, 400]
+    assert Market.objects.get().deal_count == 2
+    assert_true(trade.chain)
     before = projection_state(trade.chain)
     projection_refold(chain_id=trade.chain.pk)
     assert projection_state(trade.chain) == before
