@@ -944,6 +944,7 @@ ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "0x0d3cd329": ("BadSettlement", (("what", "bytes32"), )),
     "0x9a7d38d9": ("BadSignature", (("signer", "address"), )),
     "0xaf0085e3": ("BadTerms", (("what", "bytes32"), )),
+    "0x732d20af": ("BadToken", (("token", "address"), )),
     "0xf9a1a82e": ("BadTranche", (("tranche", "uint256"), ("tranches", "uint256"), )),
     "0xb9794661": ("Deadline", (("deadline", "uint256"), ("nowTs", "uint256"), )),
     "0xdb3e5457": ("DealClosed", (("id", "bytes32"), ("outcome", "uint256"), )),
@@ -1129,8 +1130,8 @@ def decode_fees_result(data: str) -> int:
     return value
 
 
-def encode_fill(offer: Offer, signature: bytes, units: int, taker_ref: str) -> str:
-    return words.call("0x83673f71", ["(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32)", "bytes", "uint256", "bytes32"], (offer.abi_tuple(), signature, units, words.raw(taker_ref), ))
+def encode_fill(offer: Offer, key1: bytes, key2: int, key3: str) -> str:
+    return words.call("0x83673f71", ["(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32)", "bytes", "uint256", "bytes32"], (offer.abi_tuple(), key1, key2, words.raw(key3), ))
 
 
 def encode_fill_batch(fills: Sequence[Fill]) -> str:

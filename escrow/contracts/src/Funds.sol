@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {State} from "./State.sol";
+import {Tokens} from "./lib/Tokens.sol";
 
 /// @title Money in, money out.
 abstract contract Funds is State {
@@ -28,9 +29,9 @@ abstract contract Funds is State {
         if (to == address(0) || to == address(this)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
         _debit(token, msg.sender, amount);
-        uint256 before = IERC20(token).balanceOf(address(this));
+        uint256 before = Tokens.balance(token, address(this));
         IERC20(token).safeTransfer(to, amount);
-        uint256 left = IERC20(token).balanceOf(address(this));
+        uint256 left = Tokens.balance(token, address(this));
         // A token that takes its fee from the sender on top: the one who withdraws pays it, not the other holders.
         if (left + amount < before) {
             uint256 extra = before - left - amount;
@@ -46,18 +47,10 @@ abstract contract Funds is State {
         if (!payTokenAllowed[token]) revert TokenNotAllowed(token);
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
-        uint256 received = _pull(token, msg.sender, address(this), amount);
+        uint256 received = Tokens.pull(token, msg.sender, address(this), amount);
         if (received != amount) revert WrongAmountReceived(token, amount, received);
         liabilities[token] += amount;
         _credit(token, to, amount);
         emit Deposited(token, to, msg.sender, amount);
-    }
-
-    /// @dev Moves `amount` and measures what arrived at `to`. `from` is always the caller or the seller who calls.
-    function _pull(address token, address from, address to, uint256 amount) internal returns (uint256 received) {
-        uint256 before = IERC20(token).balanceOf(to);
-        IERC20(token).safeTransferFrom(from, to, amount);
-        uint256 afterwards = IERC20(token).balanceOf(to);
-        received = afterwards > before ? afterwards - before : 0;
     }
 }

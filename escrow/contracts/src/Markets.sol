@@ -2,6 +2,7 @@
 pragma solidity ^0.8.30;
 
 import {State} from "./State.sol";
+import {Entry, EntryFields, Ratio, RatioFields, Window, WindowFields} from "./lib/Packed.sol";
 
 /// @title Markets: hashed terms, settlement terms with an objection window, cancellation by two keys.
 abstract contract Markets is State {
@@ -13,133 +14,124 @@ abstract contract Markets is State {
     uint256 internal constant CANCEL_DELAY = 72 hours;
     uint256 internal constant MAX_TRANCHES = 64;
     uint256 internal constant BPS = 10_000;
+    uint256 private constant TERMS_BYTES = 544; // 17 words
 
-    function createMarket(MarketTerms calldata terms) external nonReentrant returns (bytes32 market) {
+    function createMarket(MarketTerms memory terms) external nonReentrant returns (bytes32 market) {
         _checkTerms(terms);
         market = marketId(terms);
-        Entry storage entry = _markets[market].entry;
-        if (entry.status != 0) revert MarketExists(market);
-        _markets[market].entry = Entry({
-            payToken: terms.payToken,
-            longStop: terms.longStop,
-            proposedAt: 0,
-            status: OPEN,
-            settlement: terms.settlement
-        });
+        if (_markets[market].entry.status() != 0) revert MarketExists(market);
+        _markets[market].entry = EntryFields.pack(terms.payToken, terms.longStop, OPEN, terms.settlement);
         emit MarketCreated(market, terms);
     }
 
-    function propose(MarketTerms calldata terms, SettlementTerms calldata settlement) external nonReentrant {
+    function propose(MarketTerms memory terms, SettlementTerms memory settlement) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, OPEN);
         _requireCaller(terms.resolver);
         uint256 finalAt = block.timestamp + terms.objection;
         _checkSettlement(terms, settlement, finalAt);
 
-        m.entry.status = PROPOSED;
-        m.entry.proposedAt = uint40(block.timestamp);
-        m.window = Window({
-            token: settlement.token,
-            start: settlement.start,
-            window: settlement.window,
-            tranches: settlement.tranches,
-            tgeBps: settlement.tgeBps
-        });
-        m.ratio = Ratio({num: settlement.ratioNum, den: settlement.ratioDen});
+        m.entry = m.entry.withStatus(PROPOSED, block.timestamp);
+        m.window = WindowFields.pack(
+            settlement.token, settlement.start, settlement.window, settlement.tranches, settlement.tgeBps
+        );
+        m.ratio = RatioFields.pack(settlement.ratioNum, settlement.ratioDen);
         m.rest.period = settlement.period;
         emit Proposed(market, settlement, finalAt);
     }
 
-    function veto(MarketTerms calldata terms) external nonReentrant {
+    function veto(MarketTerms memory terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED);
         _requireCaller(terms.guardian);
-        uint256 finalAt = uint256(m.entry.proposedAt) + terms.objection;
+        uint256 finalAt = m.entry.proposedAt() + terms.objection;
         if (block.timestamp >= finalAt) revert Deadline(finalAt - 1, block.timestamp);
 
-        m.entry.status = OPEN;
-        m.entry.proposedAt = 0;
-        delete m.window;
-        delete m.ratio;
+        m.entry = m.entry.withStatus(OPEN, 0);
+        m.window = Window.wrap(0);
+        m.ratio = Ratio.wrap(0);
         delete m.rest;
         emit Vetoed(market);
     }
 
-    function extend(MarketTerms calldata terms, uint32 extra) external nonReentrant {
+    function extend(MarketTerms memory terms, uint32 extra) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED);
         _requireCaller(terms.resolver);
         if (m.rest.extended) revert AlreadyExtended(market);
         if (extra == 0 || extra > MAX_EXTENSION) revert BadSettlement("extra");
-        Window memory w = m.window;
-        uint256 deadline = uint256(w.start) + w.window;
+        Window w = m.window;
+        uint256 deadline = w.start() + w.window();
         if (block.timestamp > deadline) revert Deadline(deadline, block.timestamp);
 
         m.rest.extended = true;
-        m.window.window = w.window + extra;
-        emit Extended(market, w.window + extra);
+        m.window = w.withExtra(extra);
+        emit Extended(market, w.window() + extra);
     }
 
-    function proposeCancel(MarketTerms calldata terms) external nonReentrant {
+    function proposeCancel(MarketTerms memory terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, OPEN);
         _requireCaller(terms.resolver);
-        m.entry.status = CANCEL_PROPOSED;
+        m.entry = m.entry.withStatus(CANCEL_PROPOSED, 0);
         m.rest.cancelProposedAt = uint40(block.timestamp);
         emit CancelProposed(market, block.timestamp + CANCEL_DELAY);
     }
 
-    function withdrawCancel(MarketTerms calldata terms) external nonReentrant {
+    function withdrawCancel(MarketTerms memory terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED);
         _requireCaller(terms.resolver);
-        m.entry.status = OPEN;
+        m.entry = m.entry.withStatus(OPEN, 0);
         m.rest.cancelProposedAt = 0;
         emit CancelWithdrawn(market);
     }
 
-    function confirmCancel(MarketTerms calldata terms) external nonReentrant {
+    function confirmCancel(MarketTerms memory terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED);
         _requireCaller(terms.guardian);
         uint256 confirmableAt = uint256(m.rest.cancelProposedAt) + CANCEL_DELAY;
         if (block.timestamp < confirmableAt) revert TooEarly(confirmableAt, block.timestamp);
-        m.entry.status = CANCELLED;
+        m.entry = m.entry.withStatus(CANCELLED, 0);
         emit Cancelled(market);
     }
 
     // ------------------------------------------------------------------ views
 
-    function marketId(MarketTerms calldata terms) public pure returns (bytes32) {
-        return keccak256(abi.encode(terms));
+    function marketId(MarketTerms memory terms) public pure returns (bytes32 market) {
+        // a struct of words lies in memory as abi.encode would put it
+        assembly ("memory-safe") {
+            market := keccak256(terms, TERMS_BYTES)
+        }
     }
 
     function marketStatus(bytes32 market) external view returns (uint8 status, uint256 proposedAt, uint256 longStop) {
-        Entry memory entry = _markets[market].entry;
-        return (entry.status, entry.proposedAt, entry.longStop);
+        Entry entry = _markets[market].entry;
+        return (entry.status(), entry.proposedAt(), entry.longStop());
     }
 
     /// @notice All zero unless the market is PROPOSED or FINAL.
     function settlementOf(bytes32 market) external view returns (SettlementTerms memory) {
         Market storage m = _markets[market];
-        Window memory w = m.window;
+        Window w = m.window;
         return SettlementTerms({
-            token: w.token,
-            ratioNum: m.ratio.num,
-            ratioDen: m.ratio.den,
-            start: w.start,
-            window: w.window,
-            tgeBps: w.tgeBps,
-            tranches: w.tranches,
+            token: w.token(),
+            ratioNum: uint128(m.ratio.num()),
+            ratioDen: uint128(m.ratio.den()),
+            start: uint40(w.start()),
+            window: uint32(w.window()),
+            tgeBps: uint16(w.tgeBps()),
+            tranches: uint8(w.tranches()),
             period: m.rest.period
         });
     }
 
     // ------------------------------------------------------------------ rules
 
-    function _marketIn(MarketTerms calldata terms, uint8 wanted) private view returns (bytes32 market, Market storage m) {
+    function _marketIn(MarketTerms memory terms, uint8 wanted) private view returns (bytes32 market, Market storage m) {
         market = marketId(terms);
         m = _markets[market];
-        uint8 status = m.entry.status;
+        uint8 status = m.entry.status();
         if (status == 0) revert UnknownMarket(market);
         if (status != wanted) revert WrongMarketStatus(market, status);
     }
 
-    function _checkTerms(MarketTerms calldata terms) private view {
+    function _checkTerms(MarketTerms memory terms) private view {
         if (!payTokenAllowed[terms.payToken]) revert TokenNotAllowed(terms.payToken);
         if (terms.resolver == address(0)) revert BadTerms("resolver");
         if (terms.guardian == address(0) || terms.guardian == terms.resolver) revert BadTerms("guardian");
@@ -157,7 +149,7 @@ abstract contract Markets is State {
         if ((terms.maxRatioNum == 0) != (terms.maxRatioDen == 0)) revert BadTerms("maxRatio");
     }
 
-    function _checkSettlement(MarketTerms calldata terms, SettlementTerms calldata s, uint256 finalAt) private view {
+    function _checkSettlement(MarketTerms memory terms, SettlementTerms memory s, uint256 finalAt) private view {
         if (s.token.code.length == 0) revert TokenHasNoCode(s.token);
         if (s.ratioNum == 0 || s.ratioDen == 0) revert BadSettlement("ratio");
         if (terms.maxRatioDen != 0) {

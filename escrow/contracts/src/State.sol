@@ -5,6 +5,7 @@ import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IOTCErrors} from "./interfaces/IOTCErrors.sol";
 import {IOTCEscrow} from "./interfaces/IOTCEscrow.sol";
+import {Entry, Ratio, Window} from "./lib/Packed.sol";
 
 /// @title What the escrow remembers, and the two ways in which a free balance changes.
 /// @dev Every function that changes state is nonReentrant. Views are not locked: whenever a token or a wallet is
@@ -22,28 +23,9 @@ abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuard
     uint8 internal constant REFUNDED = 3;
     uint256 internal constant LAST_OUTCOME = 6;
 
-    /// @dev The one slot that a fill reads.
-    struct Entry {
-        address payToken;
-        uint40 longStop;
-        uint40 proposedAt;
-        uint8 status;
-        uint8 settlement;
-    }
-
-    /// @dev The one slot that a slash reads; zero unless the market is PROPOSED or FINAL. `propose` demands
-    /// now + objection <= start, and a veto deletes this slot: so start <= now with token != 0 means FINAL.
-    struct Window {
-        address token;
-        uint40 start;
-        uint32 window;
-        uint8 tranches;
-        uint16 tgeBps;
-    }
-
-    struct Ratio {
-        uint128 num;
-        uint128 den;
+    /// @dev A number that is read and then written: a reference to it is hashed for once.
+    struct Cell {
+        uint256 value;
     }
 
     struct Rest {
@@ -66,12 +48,12 @@ abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuard
         address guardian;
     }
 
-    mapping(address token => mapping(address user => uint256)) public balances;
+    mapping(address token => mapping(address user => Cell)) public balances;
     mapping(address token => uint256) public fees;
     mapping(address token => uint256) public liabilities;
 
     mapping(bytes32 offerHash => uint256) public filled; // units; max when cancelled
-    mapping(address maker => mapping(uint256 word => uint256)) public nonces;
+    mapping(address maker => mapping(uint256 word => Cell)) public nonces;
     mapping(address maker => uint256) public epochs;
 
     /// @notice `dealHash` while open (with the lowest bit set once the deal has progress), then the outcome, 1..6.
@@ -86,14 +68,15 @@ abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuard
     address public feeRecipient;
 
     function _credit(address token, address user, uint256 amount) internal {
-        balances[token][user] += amount;
+        balances[token][user].value += amount;
     }
 
     function _debit(address token, address user, uint256 amount) internal {
-        uint256 has = balances[token][user];
+        Cell storage free = balances[token][user];
+        uint256 has = free.value;
         if (has < amount) revert InsufficientBalance(token, user, has, amount);
         unchecked {
-            balances[token][user] = has - amount;
+            free.value = has - amount;
         }
     }
 

@@ -18,6 +18,8 @@ interface IOTCErrors {
 
     error TokenNotAllowed(address token);
     error TokenHasNoCode(address token);
+    /// @notice Its balanceOf fails, or returns no number.
+    error BadToken(address token);
     /// @notice The token did not arrive in full.
     error WrongAmountReceived(address token, uint256 expected, uint256 received);
     error InsufficientBalance(address token, address user, uint256 has, uint256 needs);

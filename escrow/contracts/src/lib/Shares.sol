@@ -14,23 +14,22 @@ library Shares {
         }
     }
 
-    /// @notice floor(total * part / whole), and exactly `total` when part == whole (whole may then be 0).
-    function cumulative(uint256 total, uint256 part, uint256 whole) internal pure returns (uint256) {
-        return part == whole ? total : Math.mulDiv(total, part, whole);
+    /// @notice floor(total * done / whole); exact for any size. whole > 0.
+    function part(uint256 total, uint256 done, uint256 whole) internal pure returns (uint256) {
+        return Math.mulDiv(total, done, whole);
     }
 
-    /// @notice Share of `total` in tranche `i` of `n`: `tgeBps` in the first, the rest in n - 1 equal parts;
+    /// @notice Share of `total` in tranche `i` of `n` > 1: `tgeBps` in the first, the rest in n - 1 equal parts;
     /// a difference of cumulative floors, so that all shares sum to `total`.
     function ofTranche(uint256 total, uint256 tgeBps, uint256 n, uint256 i) internal pure returns (uint256) {
-        if (n == 1) return total;
         return _upTo(total, tgeBps, n, i + 1) - _upTo(total, tgeBps, n, i);
     }
 
     function _upTo(uint256 total, uint256 tgeBps, uint256 n, uint256 k) private pure returns (uint256) {
         if (k == 0) return 0;
         unchecked {
-            // at most 10,000 * 63
-            return cumulative(total, tgeBps * (n - 1) + (BPS - tgeBps) * (k - 1), BPS * (n - 1));
+            // at most 10,000 * 63; equal to the whole when k == n
+            return part(total, tgeBps * (n - 1) + (BPS - tgeBps) * (k - 1), BPS * (n - 1));
         }
     }
 }
