@@ -110,6 +110,7 @@ class TestTrade:
 
         start, _deadline = trade.propose()
         trade.pass_to(start)
+        trade.sent_elsewhere()
         trade.world.mint("mint", [(trade["seller"], trade.settlement_token, 120 * HRB)])
         seller.goto("/portfolio")
         seller.click("button", "Deliver", exact=True)

@@ -66,6 +66,11 @@ class Trade:
     def close(self) -> None:
         self.world.close()
 
+    def sent_elsewhere(self) -> None:
+        """Somebody else sent transactions of these wallets: counts on from the node."""
+        for wallet in self.wallets.values():
+            wallet.nonce = self.world.known_wallet(wallet.name, wallet.key).nonce
+
     def __getitem__(self, role: str) -> KeyWallet:
         return self.wallets[role]
 
