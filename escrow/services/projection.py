@@ -101,8 +101,9 @@ def facts_push(
     for market_id, (market, status) in before.items():
         if status != facts.market_status[market_id]:
             changed[market.pk] = market
-    told.markets(changed.values(), facts.market_status)
-    told.funds(balances)
+    if events and events[-1].block_number >= told.from_block:
+        told.markets(changed.values(), facts.market_status)
+        told.funds(balances)
 
 
 def _market_status(chain: Chain, found: Mapping[str, MarketHistory]) -> dict[str, tuple[Market, int]]:
