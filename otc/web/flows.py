@@ -11,10 +11,12 @@ from django.urls import reverse
 
 from escrow.services.transactions import Action, Issue, Prepared, prepare
 from escrow.services.tx.call import NeedKind
+from otc.accounts.models import User
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import to_checksum
 from otc.core.models import Chain
 from otc.web import figures, selectors
+from otc.web.context import wallet_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,6 @@ class Flow:
     status_url: str = ""
     send_to: str = ""
     continue_with: str = ""
-    autostart: bool = False
 
     @property
     def ready(self) -> bool:
@@ -127,3 +128,10 @@ def require_wallet(account: str) -> str:
             ErrorCode.SIGN_IN_REQUIRED, "Sign in with your wallet first: the button is at the top of the page."
         )
     return account
+
+
+def require_user(request: HttpRequest) -> User:
+    """The account of the signed-in wallet. Errors: SIGN_IN_REQUIRED."""
+    require_wallet(wallet_of(request))
+    assert isinstance(request.user, User)  # noqa: S101 - a wallet was found on it
+    return request.user

@@ -88,7 +88,7 @@ class WithdrawForm(MarkedForm):
 class OfferForm(MarkedForm):
     """An offer to post. `cleaned_data` gains `payment`, `collateral_amount` and `min_fill` in base units."""
 
-    side = forms.ChoiceField(choices=[("buy", "I buy"), ("sell", "I sell")], initial="buy")
+    side = forms.ChoiceField(choices=[("buy", "Buy"), ("sell", "Sell")], initial="buy")
     price_of = forms.ChoiceField(
         choices=[("unit", "one unit"), ("all", "all of it")],
         initial="unit",

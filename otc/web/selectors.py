@@ -1,8 +1,9 @@
 """What the pages show of several apps at once: read-only queries over points and escrow, no rules."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from escrow.domain.actions import Schedule
 from escrow.models import ChainEvent, Deal, SettlementTerms
@@ -68,7 +69,8 @@ def market_phase_now(market: Market) -> Phase:
 
 def markets_listed(*, kind: int | None, text: str) -> list[MarketCard]:
     """Listed markets that are on chain, busiest first, each with its best prices. One query."""
-    markets = (
+    # Any: the annotations of markets_with_quotes are no fields of Market.
+    markets: QuerySet[Any] = (
         markets_with_quotes()
         .exclude(status=MarketStatus.NONE)
         .select_related("settlement_terms")

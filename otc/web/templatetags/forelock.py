@@ -63,7 +63,9 @@ def price(price_e18: int | str | None, market: Market) -> str:
     """Price of one unit, without the token's symbol; a dash for none."""
     if not price_e18:
         return "\N{EN DASH}"
-    return figures.price(int(price_e18), unit_decimals=market.program.unit_decimals, pay_decimals=market.pay_token.decimals)
+    return figures.price(
+        int(price_e18), unit_decimals=market.program.unit_decimals, pay_decimals=market.pay_token.decimals
+    )
 
 
 percent = register.filter("percent", figures.percent)

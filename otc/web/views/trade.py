@@ -13,7 +13,7 @@ from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH, normal_hex
 from otc.web import figures, offers, selectors
 from otc.web.context import chain_now, wallet_of
-from otc.web.flows import Flow, flow_response, require_wallet, transaction_flow
+from otc.web.flows import Flow, flow_response, require_user, require_wallet, transaction_flow
 from otc.web.forms import MarkedForm, OfferForm, TakeForm
 from otc.web.views.markets import market_names, market_or_404
 from otc.web.views.session import json_body, json_problems, signature_of
@@ -152,7 +152,6 @@ def offer_new(request: HttpRequest, market_id: str) -> HttpResponse:
                 button="Sign in wallet",
                 payload=offers.payload_of(prepared),
                 send_to=reverse("web:offer_signed"),
-                autostart=True,
             )
             return flow_response(request, flow)
     form.mark()
@@ -298,7 +297,7 @@ def take_outcome(request: HttpRequest, offer_hash: str) -> HttpResponse:
 @require_POST
 def offer_withdraw(request: HttpRequest, offer_hash: str) -> HttpResponse:
     """Takes the reader's own offer out of the book, without a transaction."""
-    require_wallet(wallet_of(request))
+    user = require_user(request)
     found = offer_or_404(offer_hash)
-    offer_withdraw_service(user=request.user, offer_hash=found.offer_hash)
+    offer_withdraw_service(user=user, offer_hash=found.offer_hash)
     return render(request, "web/offer_withdrawn.html", {"offer": found, **market_names(found.market)})

@@ -129,8 +129,7 @@ export function begin(root) {
   if (!flow || flow.dataset.begun) return;
   flow.dataset.begun = "1";
   flow.scrollIntoView({ block: "nearest" });
-  if (flow.dataset.autostart !== undefined) run(flow);
-  else (flow.querySelector("[data-flow-start]") ?? flow).focus();
+  (flow.querySelector("[data-flow-start]") ?? flow).focus();
 }
 
 export function start() {

@@ -1,0 +1,190 @@
+"""Each page for a stranger and for a signed-in wallet: it renders, in few queries, and its policy holds."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from escrow.models import DealTranche
+from points.models import MarketStatus
+from tests.db.web.conftest import DAY, USD, browser, fund
+from tests.support import rows, signed_offers
+
+PROJECT = Path(__file__).resolve().parents[3]
+QUERIES = 8  # the bar of a page
+# What a strict policy would silently drop: inline handlers, styles and scripts.
+FORBIDDEN = re.compile(r"""\s(on[a-z]+|style|hx-on[:\w-]*)=|javascript:|hx-vals=["']js:|<style|hx-trigger="[^"]*\[""", re.IGNORECASE)
+INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)")
+
+
+@pytest.fixture
+def busy(market, seller, buyer, now):
+    """A market with both sides of the book, deals, and one settling beside it."""
+    fund(market, seller, 10**12)
+    fund(market, buyer, 10**12)
+    for step in range(6):
+        signed_offers.post(market, seller, payment=5000 + step, expiry=now + DAY)
+        signed_offers.post(market, buyer, side=0, payment=4000 - step, expiry=now + DAY)
+    for _ in range(4):
+        rows.deal(market, buyer=buyer.address, seller=seller.address)
+    settling = rows.market(market.chain, long_stop=now + 90 * DAY)
+    rows.terms(settling, start=now - 100, final_at=now - 200)
+    for index in range(3):
+        deal = rows.deal(settling, buyer=buyer.address, seller=seller.address)
+        if index == 0:
+            DealTranche.objects.create(deal=deal, number=0, delivered=10**18)
+    rows.deal(settling, buyer=buyer.address, seller=seller.address, outcome=1)
+    return market
+
+
+def paths(market):
+    deal = market.deals.first()
+    return {
+        "markets": "/",
+        "table": "/markets/table",
+        "market": f"/markets/{market.market_id}",
+        "live": f"/markets/{market.market_id}/live",
+        "funds": f"/markets/{market.market_id}/funds",
+        "offer": f"/offers/{market.offers.first().offer_hash}",
+        "portfolio": "/portfolio",
+        "portfolio live": "/portfolio/live",
+        "deal": f"/deals/{deal.deal_id}",
+    }
+
+
+@pytest.mark.parametrize("who", ["nobody", "seller", "buyer"])
+def test_every_page_renders_within_the_bar(busy, who, request, django_assert_max_num_queries):
+    client = browser(None if who == "nobody" else request.getfixturevalue(who))
+    for name, path in paths(busy).items():
+        with django_assert_max_num_queries(QUERIES):
+            response = client.get(path)
+        expected = 204 if who == "nobody" and name in {"funds", "portfolio live"} else 200
+        assert response.status_code == expected, name
+        text = response.content.decode()
+        assert not FORBIDDEN.search(text), (name, FORBIDDEN.search(text))
+        assert not INLINE_SCRIPT.search(text), name
+
+
+def test_the_policy_is_strict(busy):
+    policy = browser().get("/")["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "style-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+
+
+def test_no_template_has_inline_code():
+    for template in (PROJECT / "templates").rglob("*.html"):
+        text = template.read_text(encoding="utf-8")
+        assert not FORBIDDEN.search(text), template
+        assert not INLINE_SCRIPT.search(text), template
+
+
+def test_an_unchanged_part_answers_304(busy):
+    client = browser()
+    path = f"/markets/{busy.market_id}/live"
+    first = client.get(path)
+    assert client.get(path, headers={"If-None-Match": first["ETag"]}).status_code == 304
+    rows.deal(busy)
+    assert client.get(path, headers={"If-None-Match": first["ETag"]}).status_code == 200
+
+
+def test_the_list_is_searched_and_filtered(busy):
+    client = browser()
+    name = busy.program.name
+    assert name in client.get("/", {"q": name.lower()}).content.decode()
+    assert "No market matches" in client.get("/", {"q": "nothing of that name"}).content.decode()
+    assert name in client.get("/markets/table", {"kind": "points"}).content.decode()
+    assert "No market matches" in client.get("/markets/table", {"kind": "right"}).content.decode()
+    assert client.get("/", {"kind": "'; --", "q": "\0%_"}).status_code == 200
+
+
+def test_an_empty_venue_says_what_will_be_here(chain):
+    assert "No market is listed yet" in browser().get("/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["/markets/{}", "/offers/{}", "/deals/{}", "/markets/{}/live", "/offers/{}/outcome"])
+@pytest.mark.parametrize("identity", ["0x12", "x", "0x" + "ab" * 32, "0x" + "zz" * 32, "%F0%9F%98%80"])
+def test_unknown_ids_are_not_found(chain, path, identity):
+    response = browser().get(path.format(identity))
+    assert response.status_code in {404, 405}
+
+
+@pytest.mark.parametrize(
+    ("status", "final_in", "start_in", "label"),
+    [
+        (MarketStatus.OPEN, None, None, "Open"),
+        (MarketStatus.PROPOSED, 100, 200, "Terms proposed"),
+        (MarketStatus.PROPOSED, -100, 200, "Terms final"),
+        (MarketStatus.PROPOSED, -300, -200, "Delivery window"),
+        (MarketStatus.PROPOSED, -3 * DAY, -2 * DAY, "Settled"),
+        (MarketStatus.CANCEL_PROPOSED, None, None, "Cancellation proposed"),
+        (MarketStatus.CANCELLED, None, None, "Cancelled"),
+    ],
+)
+def test_the_status_in_words(market, now, status, final_in, start_in, label):
+    if final_in is not None:
+        rows.terms(market, start=now + start_in, final_at=now + final_in)
+    market.status = status
+    market.save()
+    assert f">{label}</span>" in browser().get(f"/markets/{market.market_id}").content.decode()
+
+
+def test_a_market_that_never_launched(chain, now):
+    market = rows.market(chain, long_stop=now - 1)
+    text = browser().get(f"/markets/{market.market_id}").content.decode()
+    assert "Never launched" in text
+    assert "No new offers now" in text
+
+
+def test_an_offer_for_one_wallet_shows_to_that_wallet_alone(market, seller, buyer, now):
+    fund(market, seller, 10**9)
+    signed_offers.post(market, seller, taker=buyer.address, expiry=now + DAY)
+    path = f"/markets/{market.market_id}/live"
+    assert "Nobody sells right now" in browser().get(path).content.decode()
+    assert "Nobody sells right now" not in browser(buyer).get(path).content.decode()
+
+
+def test_the_portfolio_says_what_is_at_stake(busy, seller):
+    text = browser(seller).get("/portfolio").content.decode()
+    assert "Deliver all 3" in text
+    # three deals of 250 + 125 USDT, less the hundredth of one of them that has arrived
+    assert "1,121.25 USDT" in text
+
+
+def test_a_token_delivered_into_escrow_can_be_withdrawn(busy, buyer):
+    from escrow.models import Account, AccountKind
+
+    token = "0x" + "77" * 20
+    Account.objects.create(chain=busy.chain, token=token, kind=AccountKind.FREE, owner=buyer.address, balance=5 * 10**18)
+    client = browser(buyer)
+    assert f"/portfolio/withdraw/{busy.chain_id}/{token}" in client.get("/portfolio").content.decode()
+    assert "All of it: 5 NEW" in client.get(f"/portfolio/withdraw/{busy.chain_id}/{token}").content.decode()
+
+
+def test_balances_show_free_and_locked(market, buyer):
+    fund(market, buyer, 1234 * USD)
+    rows.deal(market, buyer=buyer.address)
+    text = browser(buyer).get("/portfolio").content.decode()
+    assert ">1,234</td>" in text
+    assert ">250</td>" in text
+
+
+def test_a_bug_shows_a_page_that_needs_nothing(settings, market, monkeypatch):
+    from otc.web.views import markets
+
+    settings.DEBUG_PROPAGATE_EXCEPTIONS = False
+    monkeypatch.setattr(markets.selectors, "markets_listed", lambda **_: 1 / 0)
+    client = browser(raise_request_exception=False)
+    client.raise_request_exception = False
+    response = client.get("/")
+    assert response.status_code == 500
+    assert b"Something failed on our side" in response.content
+
+
+def test_a_lost_page_and_a_stale_form_say_so(chain):
+    assert b"Nothing is at this address" in browser().get("/no/such/page").content
+    strict = browser(enforce_csrf_checks=True)
+    response = strict.post("/sign-out")
+    assert response.status_code == 403
+    assert b"This page was open too long" in response.content
