@@ -26,6 +26,11 @@ def amount(base_units: int, *, decimals: int, exact: bool = False) -> str:
     return text
 
 
+def typed(base_units: int, *, decimals: int) -> str:
+    """As an input field takes it back: exact, without commas."""
+    return format_amount(base_units, decimals=decimals, grouped=False)
+
+
 def price(price_e18: int, *, unit_decimals: int, pay_decimals: int) -> str:
     """Price of one unit in the payment token, to five significant digits, from floor(payment * 10^18 / units)."""
     return decimal_text(unit_price(price_e18, unit_decimals=unit_decimals, pay_decimals=pay_decimals))

@@ -31,8 +31,7 @@ class AmountField(forms.CharField):
         if not text:
             return None
         try:
-            # Thousands commas are how this site writes numbers, so they are read back.
-            amount = parse_amount(text.replace(",", ""), decimals=self.decimals, field="")
+            amount = parse_amount(text, decimals=self.decimals, field="")
         except DomainError as error:
             raise forms.ValidationError(error.detail) from error
         if amount == 0:
@@ -134,7 +133,7 @@ class OfferForm(MarkedForm):
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or self.cleaned_data
         data["period"] = PERIODS.get(data.get("expiry", ""), HOUR)
-        if not {"units", "price", "collateral"} <= data.keys():
+        if not {"units", "price", "price_of", "collateral"} <= data.keys():
             return data
         data["payment"] = payment = self._payment(data)
         if payment == 0:

@@ -28,21 +28,9 @@ def money_exact(value: int, token: PayToken) -> str:
 
 
 @register.filter
-def plain(value: int, token: PayToken) -> str:
-    """`1234.5`, as an input field takes it back."""
-    return figures.amount(value, decimals=token.decimals, exact=True).replace(",", "")
-
-
-@register.filter
 def units(value: int, program: Program) -> str:
     """`1,500`: units of a program, without the word."""
     return figures.amount(value, decimals=program.unit_decimals)
-
-
-@register.filter
-def units_plain(value: int, program: Program) -> str:
-    """`1500.25`, as an input field takes it back."""
-    return figures.amount(value, decimals=program.unit_decimals, exact=True).replace(",", "")
 
 
 @register.filter

@@ -256,7 +256,10 @@ def offer(request: HttpRequest, offer_hash: str) -> HttpResponse:
     """GET: the offer with its take form (a page, or a dialog's content). POST: the fill, tried out, ready for the wallet."""
     found, wallet = offer_or_404(offer_hash), wallet_of(request)
     if request.method == "GET":
-        form = TakeForm(offer=found, initial={"units": _units(found, found.fillable_units).replace(",", "")})
+        form = TakeForm(
+            offer=found,
+            initial={"units": figures.typed(found.fillable_units, decimals=found.market.program.unit_decimals)},
+        )
         context = _take_context(found, form, wallet, found.fillable_units)
         template = "web/offer_dialog.html" if request.headers.get("HX-Request") else "web/offer.html"
         return render(request, template, context)

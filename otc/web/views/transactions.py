@@ -6,7 +6,7 @@ A GET gives the dialog; its form posts here; the answer is the step, or the form
 from collections.abc import Mapping
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -45,6 +45,11 @@ def form_again(request: HttpRequest, context: Mapping[str, Any], template: str) 
     return response
 
 
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What a form is bound to: an empty POST counts, a GET does not."""
+    return request.POST if request.method == "POST" else None
+
+
 # ---------------------------------------------------------------- money
 
 
@@ -53,7 +58,7 @@ def deposit(request: HttpRequest, token_id: int) -> HttpResponse:
     """From the wallet into its escrow balance: an approval of exactly the amount where one is missing, then the deposit."""
     wallet = require_wallet(wallet_of(request))
     token = get_object_or_404(PayToken.objects.select_related("chain"), pk=token_id, chain__active=True)
-    form = DepositForm(request.POST or None, token=token)
+    form = DepositForm(posted(request), token=token)
     context = {"token": token, "form": form, "free": selectors.free_of(wallet, token)}
     if request.method == "GET":
         return dialog(request, context, template="web/deposit_dialog.html")
@@ -74,11 +79,11 @@ def withdraw(request: HttpRequest, chain_id: int, token: str) -> HttpResponse:
     wallet = require_wallet(wallet_of(request))
     chain = get_object_or_404(Chain, pk=chain_id)
     funds = holdings.funds_in(wallet, chain, address_or_404(token))
-    form = WithdrawForm(request.POST or None, funds=funds)
+    form = WithdrawForm(posted(request), funds=funds)
     context = {
         "funds": funds,
         "form": form,
-        "free_plain": figures.amount(funds.free, decimals=funds.decimals or 0, exact=True).replace(",", ""),
+        "free_plain": figures.typed(funds.free, decimals=funds.decimals or 0),
     }
     if request.method == "GET":
         return dialog(request, context, template="web/withdraw_dialog.html")
@@ -151,7 +156,7 @@ def deliver(request: HttpRequest, deal_id: str) -> HttpResponse:
         raise DomainError(ErrorCode.DEAL_NOT_OPEN, "There is nothing that this wallet can deliver to this deal now.")
     terms = found.market.settlement_terms
     decimals = terms.token_decimals or 0
-    form = DeliverForm(request.POST or None, decimals=decimals, left=line.left)
+    form = DeliverForm(posted(request), decimals=decimals, left=line.left)
     context = {
         "card": card,
         "line": line,

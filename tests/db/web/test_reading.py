@@ -13,7 +13,9 @@ from tests.support import rows, signed_offers
 PROJECT = Path(__file__).resolve().parents[3]
 QUERIES = 8  # the bar of a page
 # What a strict policy would silently drop: inline handlers, styles and scripts.
-FORBIDDEN = re.compile(r"""\s(on[a-z]+|style|hx-on[:\w-]*)=|javascript:|hx-vals=["']js:|<style|hx-trigger="[^"]*\[""", re.IGNORECASE)
+FORBIDDEN = re.compile(
+    r"""\s(on[a-z]+|style|hx-on[:\w-]*)=|javascript:|hx-vals=["']js:|<style|hx-trigger="[^"]*\[""", re.IGNORECASE
+)
 INLINE_SCRIPT = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)")
 
 
@@ -156,7 +158,9 @@ def test_a_token_delivered_into_escrow_can_be_withdrawn(busy, buyer):
     from escrow.models import Account, AccountKind
 
     token = "0x" + "77" * 20
-    Account.objects.create(chain=busy.chain, token=token, kind=AccountKind.FREE, owner=buyer.address, balance=5 * 10**18)
+    Account.objects.create(
+        chain=busy.chain, token=token, kind=AccountKind.FREE, owner=buyer.address, balance=5 * 10**18
+    )
     client = browser(buyer)
     assert f"/portfolio/withdraw/{busy.chain_id}/{token}" in client.get("/portfolio").content.decode()
     assert "All of it: 5 NEW" in client.get(f"/portfolio/withdraw/{busy.chain_id}/{token}").content.decode()
