@@ -75,6 +75,8 @@ document.addEventListener("visibilitychange", () => {
 document.body.addEventListener("htmx:afterSwap", ({ detail }) => {
   times.refresh();
   flow.begin(detail.target);
+  // A form that came back with errors: on to the first field at fault, which names its message.
+  if (detail.xhr?.status === 422) document.querySelector('[aria-invalid="true"]')?.focus();
 });
 
 // ---- dialogs: opened when their content has arrived
