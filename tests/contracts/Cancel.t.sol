@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {vm} from "./support/Vm.sol";
+
+/// @dev What a cancelled offer can no longer do: Consumption.t.sol.
+contract CancelTest is Venue {
+    function test_by_the_maker_only() external {
+        IOTCEscrow.Offer memory o = sellOffer();
+        bytes memory call = abi.encodeCall(IOTCEscrow.cancel, (o));
+        refused(buyer, call, err(IOTCErrors.NotAllowed.selector, buyer, seller));
+        refused(owner, call, err(IOTCErrors.NotAllowed.selector, owner, seller));
+        vm.prank(seller);
+        escrow.cancel(o);
+        eq(escrow.nonces(seller, 0), 1 << o.salt, "one bit");
+    }
+
+    function test_a_paused_market_or_a_late_hour_stop_no_cancel() external {
+        IOTCEscrow.Offer memory o = sellOffer();
+        vm.prank(pauser);
+        escrow.pauseEntry(block.timestamp + 7 days);
+        vm.prank(seller);
+        escrow.cancel(o);
+        o.salt += 1;
+        o.minFill = 1;
+        vm.warp(o.expiry + 1);
+        vm.prank(seller);
+        escrow.cancel(o);
+        eq(escrow.filled(escrow.offerHash(o)), type(uint256).max, "cancelled");
+    }
+}
