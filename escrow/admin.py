@@ -5,7 +5,7 @@ is the truth, and the projection writes it down. The one thing a person does her
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from escrow.keeper.step import signer_resume
+from escrow.keeper.services import signer_resume
 from escrow.models import (
     Account,
     Attempt,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from escrow.contracts import bindings, structs, words
-from escrow.keeper.models import Intent, IntentState
+from escrow.keeper.models import REASON_MAX, Intent, IntentState
 from escrow.keeper.planner import SLASH
-from escrow.keeper.step import REASON_MAX, Step
+from escrow.keeper.step import Step
 from escrow.models import Deal, DealOutcome
 
 LAST_OUTCOME = max(DealOutcome.values)

@@ -14,8 +14,9 @@ from escrow.keeper.node import Node, NodeUnavailableError, Pulse
 from escrow.keeper.policy import DEFAULT, Policy
 from escrow.keeper.rpc import RpcNode
 from escrow.keeper.sending import TAKEN, attempt_send, batch_store, replacement_store
+from escrow.keeper.services import signer_halt, signer_notice
 from escrow.keeper.signer import GuardedSigner, TransactionSigner, from_settings
-from escrow.keeper.step import HaltError, PausedError, Step, signer_halt, signer_notice
+from escrow.keeper.step import HaltError, PausedError, Step
 from otc.core import clock, flags
 from otc.core.locks import advisory_lock, lock_row
 from otc.core.models import Chain, FlagName
@@ -53,10 +54,7 @@ def drive_once(
     with advisory_lock(f"keeper:{chain_id}:{signer.address}") as got:
         if not got:
             return Report(planned, idle_because="Another driver is at work.")
-        row, _ = Signer.objects.get_or_create(chain=chain, address=signer.address)
-        if row.halted:
-            return Report(planned, idle_because=row.halted)
-        return _drive(chain, row, node or RpcNode(chain), signer, policy, planned)
+        return _drive_locked(chain, node or RpcNode(chain), signer, policy, planned)
 
 
 def allowed_calls(chain: Chain) -> frozenset[tuple[str, bytes]]:
@@ -68,7 +66,21 @@ def allowed_calls(chain: Chain) -> frozenset[tuple[str, bytes]]:
     )
 
 
-def _drive(chain: Chain, row: Signer, node: Node, signer: TransactionSigner, policy: Policy, planned: int) -> Report:
+def _nothing_to_do(row: Signer) -> bool:
+    """No intent is on its way and every nonce is final: the node need not be asked."""
+    open_states = [IntentState.PLANNED, IntentState.SENT, IntentState.MINED]
+    if Intent.objects.filter(chain=row.chain_id, state__in=open_states).exists():
+        return False
+    return row.next_nonce is None or row.next_nonce == row.final_nonce
+
+
+def _drive_locked(chain: Chain, node: Node, signer: TransactionSigner, policy: Policy, planned: int) -> Report:
+    row, _ = Signer.objects.get_or_create(chain=chain, address=signer.address)
+    if row.halted:
+        return Report(planned, idle_because=row.halted)
+    if _nothing_to_do(row):
+        signer_notice(signer_pk=row.pk, reason="")
+        return Report(planned)
     sent: list[int] = []
     waiting: list[Slot] = []
     reason = ""

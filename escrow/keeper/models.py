@@ -7,6 +7,8 @@ from django.db.models.functions import Now
 from otc.core.fields import AddressField, Hash32Field, Uint256Field
 from otc.core.models import Chain
 
+REASON_MAX = 300
+
 
 class Signer(models.Model):
     """A key of ours on one chain. Its row is locked while a nonce is reserved."""
@@ -15,8 +17,12 @@ class Signer(models.Model):
     address = AddressField()
     next_nonce = models.PositiveBigIntegerField(null=True, help_text="Null: ask the node before the first use.")
     final_nonce = models.PositiveBigIntegerField(default=0, help_text="Transactions below it are final.")
-    halted = models.CharField(max_length=300, blank=True, help_text="Why it stopped for a person; empty: it works.")
-    notice = models.CharField(max_length=300, blank=True, help_text="Why it sends nothing now; goes away by itself.")
+    halted = models.CharField(
+        max_length=REASON_MAX, blank=True, help_text="Why it stopped for a person; empty: it works."
+    )
+    notice = models.CharField(
+        max_length=REASON_MAX, blank=True, help_text="Why it sends nothing now; goes away by itself."
+    )
     balance_floor = Uint256Field(default=0, help_text="Wei; below it nothing is sent.")
     fee_cap = Uint256Field(default=500 * 10**9, help_text="Wei per gas that it never goes above.")
     hourly_budget = Uint256Field(default=0, help_text="Wei of gas an hour at the highest fee; 0: no limit.")
@@ -59,7 +65,7 @@ class Intent(models.Model):
     attempt = models.ForeignKey("Attempt", on_delete=models.PROTECT, null=True, related_name="intents")
     reverts = models.PositiveSmallIntegerField(default=0, help_text="Transactions with it that reverted.")
     judged_block = models.PositiveBigIntegerField(null=True, help_text="At which block it was found moot.")
-    detail = models.CharField(max_length=300, blank=True)
+    detail = models.CharField(max_length=REASON_MAX, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     changed_at = models.DateTimeField(auto_now=True)
 
@@ -112,7 +118,7 @@ class Attempt(models.Model):
     block_number = models.PositiveBigIntegerField(null=True)
     block_hash = Hash32Field(null=True)
     succeeded = models.BooleanField(null=True)
-    error = models.CharField(max_length=300, blank=True)
+    error = models.CharField(max_length=REASON_MAX, blank=True)
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -13,9 +13,9 @@ from django.db import transaction
 
 from escrow.keeper.batching import Batch
 from escrow.keeper.fees import Fees, bumped_fees, first_fees
-from escrow.keeper.models import Attempt, Intent, IntentState, SendResult, Signer
+from escrow.keeper.models import REASON_MAX, Attempt, Intent, IntentState, SendResult, Signer
 from escrow.keeper.signer import Unsigned
-from escrow.keeper.step import REASON_MAX, HaltError, PausedError, Step
+from escrow.keeper.step import HaltError, PausedError, Step
 from otc.core import clock
 from otc.core.locks import lock_row, lock_rows
 

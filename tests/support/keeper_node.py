@@ -52,6 +52,7 @@ class FakeNode:
     mined: dict[str, Receipt] = field(default_factory=dict)
     by_hash: dict[str, Tx] = field(default_factory=dict)
     sends: list[str] = field(default_factory=list)
+    hashes: dict[int, str] = field(default_factory=dict)
     fork: int = 0
 
     # ------------------------------------------------------------ escrow.keeper.node.Node
@@ -122,11 +123,14 @@ class FakeNode:
     # ------------------------------------------------------------ the hand of the test
 
     def block_hash(self, number: int) -> str:
-        return f"0x{self.fork:032x}{number:032x}" if number > 10 else f"0x{number:064x}"
+        """Stays, until a reorg takes the block back."""
+        named = f"0x{self.fork:032x}{number:032x}" if number > 10 else f"0x{number:064x}"
+        return self.hashes.setdefault(number, named)
 
     def mine(self) -> None:
         """One block with everything that fits: each nonce in order, if its fee covers the base fee."""
         self.number += 1
+        self.block_hash(self.number)
         for tx in sorted(self.pool.values(), key=lambda tx: tx.nonce):
             if tx.nonce == self.nonce and tx.max_fee >= self.base_fee:
                 del self.pool[tx.hash]
@@ -146,6 +150,7 @@ class FakeNode:
         """Takes back the last `depth` blocks; their transactions wait again, or are forgotten."""
         self.fork += 1
         first = self.number - depth + 1
+        self.hashes = {number: held for number, held in self.hashes.items() if number < first}
         for tx_hash, receipt in list(self.mined.items()):
             if receipt.block_number >= first:
                 del self.mined[tx_hash]

@@ -9,9 +9,10 @@ from escrow.keeper.batching import next_batch
 from escrow.keeper.driver import drive_once
 from escrow.keeper.models import Attempt, Intent, IntentState, SendResult, Signer
 from escrow.keeper.policy import Policy
+from escrow.keeper.services import intent_retry, signer_resume
 from escrow.keeper.signer import ForbiddenTransactionError, GuardedSigner, Unsigned, from_key
-from escrow.keeper.step import signer_resume
 from otc.core import clock, flags
+from otc.core.errors import DomainError
 from otc.core.models import FlagName
 from otc.stack.anvil import KEYS
 from tests.support import rows
@@ -188,6 +189,26 @@ def test_a_reverted_transaction_is_planned_anew_and_given_up_the_third_time(node
     mine(node, chain, blocks=4)
     drive(node)
     assert signer().final_nonce == 3
+
+
+def test_a_failed_intent_is_tried_again_when_a_person_says_so(node, deal):
+    node.refuses[deal.deal_id] = refusal("DealMismatch", b"\1" * 32)
+    drive(node)
+    intent = Intent.objects.get()
+    assert intent.state == IntentState.FAILED
+    node.refuses.clear()
+    intent_retry(intent_pk=intent.pk)
+    assert drive(node).sent == 1
+    with pytest.raises(DomainError):
+        intent_retry(intent_pk=intent.pk)
+
+
+def test_with_nothing_to_do_the_node_is_not_asked(node, chain, deal):
+    drive(node)
+    mine(node, chain, blocks=4)
+    drive(node)
+    node.down = True
+    assert drive(node).idle_because == ""
 
 
 # ---------------------------------------------------------------- what the node says
@@ -419,10 +440,11 @@ def test_after_a_stranger_it_goes_on_above_him_when_a_person_says_so(node, chain
     assert states() == ["done"]
 
 
-def test_a_node_that_lags_behind_finality_is_waited_for(node, chain, deal):
+def test_a_node_that_lags_behind_finality_is_waited_for(node, chain, market, deal):
     drive(node)
     mine(node, chain, blocks=4)
     drive(node)
+    rows.deal(market)
     node.nonce = 0
     assert "lags" in drive(node).idle_because
     assert signer().halted == ""

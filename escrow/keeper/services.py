@@ -1,0 +1,41 @@
+"""Stopping and starting again what the keeper does."""
+
+from django.db import transaction
+
+from escrow.keeper.models import REASON_MAX, Intent, IntentState, Signer
+from otc.core.errors import DomainError, ErrorCode
+from otc.core.locks import lock_row
+
+
+def signer_halt(*, signer_pk: int, reason: str) -> None:
+    """Stops the signer for a person."""
+    Signer.objects.filter(pk=signer_pk).update(halted=reason[:REASON_MAX])
+
+
+def signer_notice(*, signer_pk: int, reason: str) -> None:
+    """Says why nothing is sent now; empty: all is well."""
+    Signer.objects.filter(pk=signer_pk).exclude(notice=reason[:REASON_MAX]).update(notice=reason[:REASON_MAX])
+
+
+def signer_resume(*, signer_pk: int) -> None:
+    """After a person has looked: the halt ends, and the next step takes the chain's count of transactions as it is."""
+    Signer.objects.filter(pk=signer_pk).update(halted="", notice="", next_nonce=None)
+
+
+@transaction.atomic
+def intent_retry(*, intent_pk: int) -> Intent:
+    """After a person has looked: FAILED → PLANNED, with its reverts forgotten. Locks the intent. Errors: NOT_FOUND, CONFLICT."""
+    intent = lock_row(Intent.objects.filter(pk=intent_pk))
+    if intent is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "There is no such intent.")
+    if intent.state != IntentState.FAILED:
+        raise DomainError(ErrorCode.CONFLICT, f"Only a failed intent is tried again; this one is {intent.state}.")
+    intent.state, intent.attempt, intent.reverts, intent.judged_block, intent.detail = (
+        IntentState.PLANNED,
+        None,
+        0,
+        None,
+        "",
+    )
+    intent.save()
+    return intent
