@@ -18,6 +18,7 @@ from points.selectors.offers import offers
 
 DEAL_ROWS = 250
 OFFER_ROWS = 100
+FAR = 2**63  # later than any deadline
 
 
 class Act(StrEnum):
@@ -94,6 +95,12 @@ class DealCard:
         if self.view.refundable:
             return Act.REFUND
         return self.current.act if self.current else Act.WAIT
+
+    @property
+    def urgency(self) -> tuple[int, int]:
+        """Sorts what needs somebody's hand first, then by deadline, then by age."""
+        waits = self.act in {Act.WAIT, Act.NONE}
+        return int(waits), (self.current.view.deadline if self.current else self.phase.until) or FAR
 
     @property
     def deliverable(self) -> bool:

@@ -85,17 +85,20 @@ def markets_listed(*, kind: int | None, text: str) -> list[MarketCard]:
             | Q(program__project__name__icontains=text)
             | Q(pay_token__symbol__icontains=text)
         )
-    return [
-        MarketCard(
-            market=market,
-            phase=market_phase_now(market),
-            now=chain_now(market.chain),
-            best_bid=market.best_bid_e18,
-            best_ask=market.best_ask_e18,
-            open_offers=market.open_offers,
-        )
-        for market in markets[:MARKET_ROWS]
-    ]
+    return [_card(market) for market in markets[:MARKET_ROWS]]
+
+
+def _card(market: Any) -> MarketCard:
+    """A row of markets_with_quotes; the quotes of a market that takes no deals now are none."""
+    phase = market_phase_now(market)
+    return MarketCard(
+        market=market,
+        phase=phase,
+        now=chain_now(market.chain),
+        best_bid=market.best_bid_e18 if phase.tradable else None,
+        best_ask=market.best_ask_e18 if phase.tradable else None,
+        open_offers=market.open_offers if phase.tradable else 0,
+    )
 
 
 def market_get(market_id: str) -> Market | None:

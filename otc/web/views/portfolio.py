@@ -19,7 +19,7 @@ CLOSED_ROWS = 30
 
 def _context(wallet: str) -> dict[str, Any]:
     cards = holdings.cards_of(wallet)
-    still_open = [card for card in cards if card.open]
+    still_open = sorted((card for card in cards if card.open), key=lambda card: card.urgency)
     lines = holdings.offers_of(wallet)
     return {
         "wallet": wallet,

@@ -1,10 +1,10 @@
 // Moments in the reader's own time zone with UTC beside them, and countdowns on the chain's clock.
 
 const named = (options) => new Intl.DateTimeFormat(undefined, options);
-const clock = named({ hour: "2-digit", minute: "2-digit" });
+const clock = named({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const dayOfYear = named({ day: "numeric", month: "short" });
 const day = named({ day: "numeric", month: "short", year: "numeric" });
-const utcClock = named({ hour: "2-digit", minute: "2-digit", timeZone: "UTC" });
+const utcClock = named({ hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "UTC" });
 const utcDay = named({ day: "numeric", month: "short", timeZone: "UTC" });
 
 // `14:05 (13:05 UTC)` today, with the date on another day, with the year in another year.

@@ -154,6 +154,23 @@ def test_the_portfolio_says_what_is_at_stake(busy, seller):
     assert "1,121.25 USDT" in text
 
 
+def test_what_needs_a_hand_stands_first(market, seller, buyer, now):
+    settling = rows.market(market.chain, long_stop=now + 90 * DAY)
+    rows.terms(settling, start=now - 100, final_at=now - 200)
+    due = rows.deal(settling, buyer=buyer.address, seller=seller.address)
+    rows.deal(market, buyer=buyer.address, seller=seller.address)  # newer, and waits
+    text = browser(seller).get("/portfolio").content.decode()
+    assert re.findall(r'href="/deals/(0x[0-9a-f]{64})"', text)[0] == due.deal_id
+
+
+def test_a_market_that_takes_no_deals_has_no_quotes(busy):
+    busy.status = MarketStatus.CANCEL_PROPOSED
+    busy.save()
+    client = browser()
+    assert client.get(f"/markets/{busy.market_id}").content.decode().count("Offers to sell") == 0
+    assert '<td data-label="Open offers">12</td>' not in client.get("/").content.decode()
+
+
 def test_a_token_delivered_into_escrow_can_be_withdrawn(busy, buyer):
     from escrow.models import Account, AccountKind
 
