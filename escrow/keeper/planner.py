@@ -1,15 +1,17 @@
 """Finds what is due and writes it down as intents. Database only; it may run any number of times, by any number of processes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from escrow.contracts import structs
 from escrow.domain.actions import refundable
 from escrow.keeper.models import Intent, IntentState
 from escrow.models import Deal, DealOutcome, DealTranche
+from otc.core.locks import lock_rows
 from otc.core.models import Chain
 from points.models import Market, MarketStatus
 
@@ -40,11 +42,7 @@ def plan(*, chain_id: int) -> int:
     chain = Chain.objects.filter(chain_id=chain_id, active=True, halted="").first()
     if chain is None or chain.head_time is None or chain.head_number is None or chain.safe_number is None:
         return 0
-    written = 0
-    for due in _due(chain, now=chain.head_time):
-        written += _take_up(chain, due, head=chain.head_number)
-        written += _insert(chain, due, safe=chain.safe_number)
-    return written
+    return sum(_write(chain, due) for due in _due(chain, now=chain.head_time))
 
 
 def _due(chain: Chain, *, now: int) -> Iterator[Due]:
@@ -67,9 +65,25 @@ def _open_deals(due: Due) -> QuerySet[Deal]:
     return deals
 
 
-def _insert(chain: Chain, due: Due, *, safe: int) -> int:
-    wanted = Intent.objects.filter(chain=chain, deal_id=OuterRef("deal_id"), action=due.action, tranche=due.tranche)
-    deals = _open_deals(due).filter(~Exists(wanted), opened_event__block_number__lte=safe)
+def _write(chain: Chain, due: Due) -> int:
+    """Inserts what is missing, and takes up what is moot without reason. In chunks by id: so the plan of the query does not hang
+    on how fresh PostgreSQL's statistics are in the minute in which ten thousand deals fall due.
+    """
+    safe = Q(opened_event__block_number__lte=chain.safe_number)
+    deal_ids = list(_open_deals(due).filter(safe).order_by("pk").values_list("deal_id", flat=True))
+    written = 0
+    for start in range(0, len(deal_ids), CHUNK):
+        chunk = deal_ids[start : start + CHUNK]
+        known = Intent.objects.filter(chain=chain, action=due.action, tranche=due.tranche, deal_id__in=chunk)
+        judged = {
+            deal_id: (state, block) for deal_id, state, block in known.values_list("deal_id", "state", "judged_block")
+        }
+        written += _insert(chain, due, [deal_id for deal_id in chunk if deal_id not in judged])
+        written += _take_up(chain, known, [deal_id for deal_id, found in judged.items() if _stale(chain, *found)])
+    return written
+
+
+def _insert(chain: Chain, due: Due, deal_ids: Sequence[Any]) -> int:
     rows = [
         Intent(
             chain=chain,
@@ -78,25 +92,23 @@ def _insert(chain: Chain, due: Due, *, safe: int) -> int:
             deal_id=deal_id,
             tranche=due.tranche,
         )
-        for deal_id in deals.order_by("pk").values_list("deal_id", flat=True)
+        for deal_id in deal_ids
     ]
-    Intent.objects.bulk_create(rows, ignore_conflicts=True, batch_size=CHUNK)
+    Intent.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
 
 
-def _take_up(chain: Chain, due: Due, *, head: int) -> int:
-    """An intent was moot at a block that the fold has reached, and still the fold says it is due: that block was reorged away."""
-    due_deals = _open_deals(due).filter(chain=chain, deal_id=OuterRef("deal_id"))
-    moot = Intent.objects.filter(
-        Exists(due_deals),
-        chain=chain,
-        action=due.action,
-        tranche=due.tranche,
-        state=IntentState.MOOT,
-        judged_block__lte=head,
+def _stale(chain: Chain, state: str, judged_block: int | None) -> bool:
+    """It was moot at a block that the fold has reached, and still the fold says it is due: that block was reorged away."""
+    return state == IntentState.MOOT and judged_block is not None and judged_block <= (chain.head_number or 0)
+
+
+@transaction.atomic
+def _take_up(chain: Chain, known: QuerySet[Intent], deal_ids: Sequence[Any]) -> int:
+    if not deal_ids:
+        return 0
+    moot = known.filter(state=IntentState.MOOT, judged_block__lte=chain.head_number, deal_id__in=deal_ids)
+    locked = [intent.pk for intent in lock_rows(moot)]
+    return Intent.objects.filter(pk__in=locked).update(
+        state=IntentState.PLANNED, judged_block=None, attempt=None, detail=""
     )
-    with transaction.atomic():
-        keys = list(moot.order_by("pk").select_for_update(no_key=True, of=("self",)).values_list("pk", flat=True))
-        return Intent.objects.filter(pk__in=keys).update(
-            state=IntentState.PLANNED, judged_block=None, attempt=None, detail=""
-        )
