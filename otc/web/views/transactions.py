@@ -25,6 +25,7 @@ from otc.web.views.trade import offer_or_404
 from points.models import PayToken
 
 FORM = "#action-form"
+PAGE_FORM = "#deposit-form"
 BLOCK_DIGITS = 18
 
 
@@ -37,10 +38,12 @@ def dialog(
     return render(request, "web/action_page.html", {**context, "dialog": template})
 
 
-def form_again(request: HttpRequest, context: Mapping[str, Any], template: str) -> HttpResponse:
-    """The dialog with errors beside its fields and what was typed."""
+def form_again(
+    request: HttpRequest, context: Mapping[str, Any], template: str, *, replaces: str = "closest [data-dialog-content]"
+) -> HttpResponse:
+    """The dialog, or whatever `replaces` selects, with errors beside its fields and what was typed."""
     response = render(request, template, dict(context), status=422)
-    response["HX-Retarget"] = "closest [data-dialog-content]"
+    response["HX-Retarget"] = replaces
     response["HX-Reswap"] = "outerHTML"
     return response
 
@@ -63,7 +66,11 @@ def deposit(request: HttpRequest, token_id: int) -> HttpResponse:
     if request.method == "GET":
         return dialog(request, context, template="web/deposit_dialog.html")
     if not form.is_valid():
-        return form_again(request, {**context, "form": form.mark()}, "web/deposit_dialog.html")
+        context["form"] = form.mark()
+        if request.POST.get("form") == PAGE_FORM:  # the one that stands in the market's page
+            context["form_id"] = PAGE_FORM.removeprefix("#")
+            return form_again(request, context, "web/deposit_form.html", replaces=PAGE_FORM)
+        return form_again(request, context, "web/deposit_dialog.html")
     return _step(
         request,
         action=Action.DEPOSIT,
@@ -266,7 +273,7 @@ def _step(request: HttpRequest, *, action: Action, chain: Chain, params: Mapping
         chain=chain,
         params=params,
         title=title,
-        form=request.POST.get("form") or FORM,
+        form=PAGE_FORM if request.POST.get("form") == PAGE_FORM else FORM,
     )
     return flow_response(request, flow)
 

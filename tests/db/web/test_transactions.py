@@ -105,6 +105,19 @@ class TestDeposit:
         assert said in response.content.decode()
         assert node.asked == []
 
+    @pytest.mark.parametrize(
+        ("form", "replaces"),
+        [
+            ("#deposit-form", "#deposit-form"),
+            ("#action-form", "closest [data-dialog-content]"),
+            ("body", "closest [data-dialog-content]"),
+        ],
+    )
+    def test_the_form_comes_back_to_where_it_stood(self, market, buyer, node, form, replaces):
+        response = browser(buyer).post(self.path(market), {"deposit-amount": "x", "form": form})
+        assert response["HX-Retarget"] == replaces
+        assert 'value="x"' in response.content.decode()
+
     def test_nobody_deposits(self, market, node):
         assert browser().get(self.path(market)).status_code == 401
         assert browser().post(self.path(market), {"deposit-amount": "5"}).status_code == 401
