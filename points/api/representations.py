@@ -4,9 +4,10 @@ The shapes are declared in `points.api.serializers`, and a test holds the two to
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from otc.core.fields import to_checksum
+from otc.core import fields
 from points.domain.markets import MarketTerms
 from points.domain.offers import OfferTerms, Outcomes, fill_amounts, typed_data
 from points.models import AllocationList, AssetKind, Market, MarketStatus, Offer, PayToken, Program, Project
@@ -19,6 +20,9 @@ Json = dict[str, Any]
 SIDES = ("buy", "sell")
 STATUSES = {status.value: status.name.lower() for status in MarketStatus}
 KINDS = {kind.value: kind.name.lower() for kind in AssetKind}
+
+# A list names the same wallets and tokens again and again, and EIP-55 costs a hash each time.
+to_checksum = lru_cache(maxsize=16_384)(fields.to_checksum)
 
 
 def moment(value: datetime) -> str:

@@ -26,8 +26,10 @@ def test_a_market_from_terms_to_list(team, anyone, chain, program):
     assert (again.status_code, again.json()["market_id"]) == (201, body["market_id"])
     assert Market.objects.count() == 2
 
-    assert anyone.get(f"markets/{body['market_id']}").json() == body
-    assert anyone.get(f"markets/{body['market_id'].upper().replace('X', 'x')}?chain_id=31337").json() == body
+    # Settlement adds what it knows to the same path.
+    assert body.items() <= anyone.get(f"markets/{body['market_id']}").json().items()
+    spelt = body["market_id"].upper().replace("X", "x")
+    assert anyone.get(f"markets/{spelt}?chain_id=31337").json()["market_id"] == body["market_id"]
     listed = anyone.get("markets").json()["results"]
     assert [row["market_id"] for row in listed] == [body["market_id"]]
     assert set(listed[0]) == set(shapes.MarketAnswer().fields)
