@@ -197,5 +197,5 @@ class TestReading:
         page.goto(f"/markets/{filled.market}")
         page.see("link", "Buy", exact=False)
         page.click("button", "Sign in", exact=False, nth=0)
-        page.see("status", "wallet", exact=False)
+        page.see(text="No wallet was found in this browser")
         assert page.do("complaints") == []
