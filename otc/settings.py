@@ -203,7 +203,6 @@ SPECTACULAR_SETTINGS = {
         "OfferState": "points.models.OfferState.values",
         "Depth": "escrow.chain.models.Depth.choices",
         "Side": ["buy", "sell"],
-        "Side": ["buy", "sell"],
     },
     "PREPROCESSING_HOOKS": ["otc.api.schema.first_of_each"],
     "POSTPROCESSING_HOOKS": [
@@ -238,6 +237,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(1.0),
         "options": {"expires": 5},
     },
+    "forget-expired": {
+        "task": "otc.accounts.forget_expired",
+        "schedule": schedule(3600.0),
+        "options": {"expires": 600},
+    },
     "import-allocation-lists": {
         "task": "points.import_pending_lists",
         "schedule": schedule(5.0),
@@ -259,6 +263,9 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+    # Ticks come every second: that each was received and done is no news.
+    "loggers": {name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace")},
 }
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 UNFOLD = {"SITE_TITLE": "Forelock operations", "SITE_HEADER": "Forelock", "SITE_SYMBOL": "lock"}

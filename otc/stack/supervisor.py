@@ -4,6 +4,8 @@ It knows only the processes that it started, each the leader of its own process 
 """
 
 import contextlib
+import os
+import shutil
 import signal
 import threading
 import time
@@ -19,6 +21,7 @@ FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 # A service that ran this long was well: its next death starts the back-off anew.
 WELL_SECONDS = 60.0
 KEPT_LOGS = 3
+LARGEST_LOG = 20_000_000  # bytes
 
 Say = Callable[[str], None]
 
@@ -147,6 +150,7 @@ class Supervisor:
                 return
             for running in self._running:
                 self._check_one(running)
+                trim(running)
         for job in self._jobs:
             if time.monotonic() >= job.due and not self._stopping.is_set():
                 job.run()
@@ -248,6 +252,14 @@ def how_it_ended(code: int) -> str:
         return f"killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"killed by signal {-code}"
+
+
+def trim(running: _Running) -> None:
+    """Empties a log that has grown too large, after copying it to `.1`: its program goes on writing to the same file."""
+    if running.log.exists() and running.log.stat().st_size > LARGEST_LOG:
+        shutil.copyfile(running.log, running.log.with_name(f"{running.log.name}.1"))
+        os.truncate(running.log, 0)
+        running.log_start = 0
 
 
 def rotate(log: Path) -> Path:
