@@ -87,6 +87,10 @@ class Node:
         """The timestamp of the newest block."""
         return int(self.call("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
 
+    def pooled(self) -> int:
+        """How many transactions wait for a block."""
+        return int(self.call("txpool_status")["pending"], 16)
+
     def read(self, to: str, data: str) -> str:
         """`eth_call` at the newest block."""
         return str(self.call("eth_call", {"to": to, "data": data}, "latest"))

@@ -93,12 +93,12 @@ def _settle(world: World, stage: Stage, options: Options) -> list[checks.Check]:
     world.catch_up()
     settling.check_too_late(world, stage, deadline)
     settling.keeper_closes(
-        world, stage, "The keeper slashes what is overdue", launches=True, after_some=options.kill_worker
+        world, stage, "The keeper slashes what is overdue", launches=True, interrupt=options.kill_worker
     )
     never = max(market.long_stop for market in stage.markets.values() if not market.plan.launches)
     world.move_to(never + 1)
     settling.keeper_closes(
-        world, stage, "The keeper refunds what never launched", launches=False, after_some=options.kill_worker
+        world, stage, "The keeper refunds what never launched", launches=False, interrupt=options.kill_worker
     )
     settling.finality(world)
     return checks.balances_agree(world, stage, _recount(world))

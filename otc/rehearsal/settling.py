@@ -117,18 +117,21 @@ def _batches(stage: Stage, sellers: dict[int, list[TradedDeal]]) -> Iterator[Act
 # ---------------------------------------------------------------- the keeper's part
 
 
-def keeper_closes(world: World, stage: Stage, title: str, *, launches: bool, after_some: Hook | None = None) -> None:
-    """Waits until the keeper has closed every deal of these markets; `after_some` runs once when it has begun."""
+def keeper_closes(world: World, stage: Stage, title: str, *, launches: bool, interrupt: Hook | None = None) -> None:
+    """Waits until the keeper has closed every deal of these markets.
+
+    `interrupt` runs when the keeper's first transactions lie in the node's pool: sent, and in no block yet.
+    """
     markets = [m.market_id for m in stage.markets.values() if m.plan.launches is launches]
     open_before = sum(len(_open(world, market)) for market in markets)
-    hooks = [after_some] if after_some else []
     with world.console.bar(title, open_before) as bar:
+        if interrupt is not None:
+            world.until(lambda: world.node.pooled() > 0, "the keeper sends its first transaction")
+            interrupt()
 
         def closed() -> bool:
             left = sum(len(_open(world, market)) for market in markets)
             bar.to(open_before - left)
-            if left < open_before and hooks:
-                hooks.pop()()
             return left == 0
 
         world.until(closed, f"{title} ({open_before} deals)", seconds=KEEPER_SECONDS, mine=True)
