@@ -6,7 +6,7 @@ from pathlib import Path
 from otc.rehearsal import abi
 from otc.rehearsal.client import Json
 from otc.rehearsal.plan import MarketPlan
-from otc.rehearsal.stage import DAY, THRESHOLD, OpenMarket, Stage
+from otc.rehearsal.stage import DAY, THRESHOLD, Hook, OpenMarket, Stage
 from otc.rehearsal.world import Act, Surprise, World, listed
 from otc.stack import anvil
 
@@ -68,16 +68,18 @@ def open_program(world: World, stage: Stage) -> str:
     return str(program["slug"])
 
 
-def import_list(world: World, stage: Stage, program: str, path: Path) -> Json:
-    """Uploads the list, follows its import, and proves a sample of its rows."""
+def import_list(world: World, stage: Stage, program: str, path: Path, interrupt: Hook | None = None) -> Json:
+    """Uploads the list and follows its import; `interrupt` runs once, when a part of it has been read."""
     list_id = world.venue.upload_list(program, path, token=stage.cast.resolver.token)
     found: Json = {}
-
+    hooks = [interrupt] if interrupt else []
     with world.console.bar(f"Allocation list: {stage.rows:,} rows", 100) as bar:
 
         def finished() -> bool:
             found.update(world.venue.get(f"allocation-lists/{list_id}", token=stage.cast.resolver.token))
             bar.to(100 * int(found["bytes_read"]) // max(1, int(found["file_size"])))
+            if hooks and found["state"] == "importing" and int(found["bytes_read"]):
+                hooks.pop()()
             return found["state"] in {"ready", "refused"}
 
         world.until(finished, "the allocation list is read", seconds=IMPORT_SECONDS)

@@ -1,7 +1,7 @@
 """The rehearsal from its first call to its verdict."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count as naturals
 from pathlib import Path
@@ -9,17 +9,15 @@ from pathlib import Path
 from otc.core import clock
 from otc.rehearsal import allocations, checks, opening, plan, recount, report, settling, trading
 from otc.rehearsal.progress import Console
-from otc.rehearsal.stage import Cast, Stage
+from otc.rehearsal.stage import Cast, Hook, Stage
 from otc.rehearsal.world import World
-
-Hook = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`allocations`: the list's file, or None for one made from the seed, which is then written into `folder`.
 
-    `kill_worker` kills the Celery worker with SIGKILL, in the middle of trading, of slashing and of refunding.
+    `kill_worker` kills the Celery worker with SIGKILL, in the middle of the import, of trading, of slashing and of refunding.
     """
 
     seed: int
@@ -38,7 +36,7 @@ def rehearse(world: World, console: Console, options: Options) -> bool:
         sum(amount for _, amount in rows),
     )
     world.node.hold_mining()
-    _open(world, stage, path, _sample(options.seed, rows))
+    _open(world, stage, path, options, _sample(options.seed, rows))
     _trade(world, stage, options)
     before = _settle(world, stage, options)
     return _judge(world, stage, before)
@@ -60,13 +58,13 @@ def _sample(seed: int, rows: Sequence[allocations.Row]) -> list[allocations.Row]
     return chance.sample(rows, opening.SAMPLES)
 
 
-def _open(world: World, stage: Stage, path: Path, sample: list[allocations.Row]) -> None:
+def _open(world: World, stage: Stage, path: Path, options: Options, sample: list[allocations.Row]) -> None:
     opening.fund_gas(world, stage)
     opening.deploy_contract_wallets(world, stage)
     opening.set_fee(world)
     opening.sign_in(world, stage)
     program = opening.open_program(world, stage)
-    found = opening.import_list(world, stage, program, path)
+    found = opening.import_list(world, stage, program, path, options.kill_worker)
     opening.prove_sample(world, found, sample)
     opening.open_markets(world, stage, program)
     opening.deposit(world, stage)

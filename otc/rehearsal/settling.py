@@ -1,11 +1,11 @@
 """Terms are proposed and become final; sellers deliver, in part, or not; the keeper slashes and refunds; all withdraw."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from otc.rehearsal.client import Json
 from otc.rehearsal.plan import Conduct
-from otc.rehearsal.stage import DAY, Stage, TradedDeal
+from otc.rehearsal.stage import DAY, Hook, Stage, TradedDeal
 from otc.rehearsal.trading import refused
 from otc.rehearsal.wallets import Wallet
 from otc.rehearsal.world import Act, Surprise, World, listed
@@ -17,8 +17,6 @@ BATCH_OF_DELIVERIES = 12
 PART = (3, 10)  # of what is due, by sellers who deliver in part
 KEEPER_SECONDS = 120.0
 FINALITY_BLOCKS = 12
-
-Hook = Callable[[], None]
 
 
 def propose(world: World, stage: Stage) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """What the stages of a rehearsal hand on to each other: who plays, what was opened, what was traded."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from eth_abi.abi import encode
@@ -12,6 +12,8 @@ from otc.rehearsal.wallets import ContractWallet, KeyWallet, Wallet
 
 OWNERS, THRESHOLD = 3, 2  # of a contract wallet
 DAY = 86_400
+
+Hook = Callable[[], None]
 
 
 @dataclass
