@@ -1,18 +1,17 @@
 """A private anvil for a bench: free port, a block per transaction, every account unlocked."""
 
 import json
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from escrow.contracts import build
+
 START_SECONDS = 20.0
 
 
@@ -24,9 +23,8 @@ class Anvil:
     """Use as a context manager. `send` mines one block and returns the receipt."""
 
     def __init__(self, *arguments: str) -> None:
-        binary = ROOT / "node_modules/.bin/anvil"
-        node = shutil.which("node")
-        if not binary.exists() or node is None:
+        binary = build.ROOT / "node_modules/.bin/anvil"
+        if not binary.exists():
             raise AnvilError("anvil is missing: run `npm ci` in the project's folder")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
