@@ -33,7 +33,7 @@ class Anvil:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
             [
-                node,
+                build.node(),
                 str(binary),
                 "--port",
                 str(self.port),
