@@ -7,6 +7,7 @@ has a history, and one market is final with its delivery window open; the chain'
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from otc.rehearsal import abi
 from otc.rehearsal.client import ApiError, Json
@@ -27,6 +28,10 @@ MAX_FEE_BPS = 200
 OFFER_LIFE = 14 * DAY
 LONG_STOP = 120 * DAY
 DELIVERY_WINDOW = 3 * DAY
+# When markets trade, in hours before now: from, to. The first ends early enough for a day of objection to pass.
+FINAL_TRADES = (26.5, 25.2)
+PROPOSED_TRADES = (24.0, 8.0)
+OPEN_TRADES = (7.5, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class MarketDay:
         missing = [(team, book) for team in TEAMS for book in team.books if not self._stands(team, book)]
         if not missing:
             return False
+        self.world.catch_up()  # markets are judged by a chain that has been read
         self.world.node.give_ether(self.extra, ETHER)
         self.world.venue.sign_in(self.resolver, self.world.chain_id)
         for team in TEAMS:
@@ -239,26 +245,28 @@ class MarketDay:
     # ------------------------------------------------------------ trading
 
     def _trade_all(self, books: list[Listed]) -> None:
-        """Offers, deals and terms, in the order of a day; those that go furthest come first."""
+        """Offers, deals and terms in the order of a day: settled markets trade no more, so their deals stand before their terms."""
         order = {"final": 0, "proposed": 1, "open": 2}
-        plans = [(each, self._post(each)) for each in sorted(books, key=lambda listing: order[listing.book.phase])]
-        for at, (each, posted) in enumerate(plans):
-            self._fill(each, posted)
+        ordered = sorted(books, key=lambda listing: order[listing.book.phase])
+        takes = {each.market_id: self._takes(each, self._post(each)) for each in ordered}
+        for each in ordered:
             if each.book.phase != "open":
-                # Settled markets trade no more, so their fills stand before the terms.
-                self._travel(hours=25 if each.book.phase == "final" else 8)
+                begin, end = FINAL_TRADES if each.book.phase == "final" else PROPOSED_TRADES
+                self._take(takes.pop(each.market_id), begin=begin, end=end)
                 self._propose(each)
-            else:
-                self._travel(hours=6 - 2 * min(at, 2))
+        # What is left are the open markets: their deals come in turns.
+        turns = zip_longest(*takes.values())
+        self._take([act for turn in turns for act in turn if act is not None], begin=OPEN_TRADES[0], end=OPEN_TRADES[1])
         self._travel(hours=0)
-        for each, _ in plans:
+        self.world.catch_up()  # windows are judged by the time that was read
+        for each in ordered:
             if each.book.phase == "final" and self.can_travel:
                 self._deliver_some(each)
         self.world.catch_up()
 
-    def _travel(self, *, hours: int) -> None:
+    def _travel(self, *, hours: float) -> None:
         """Moves the chain up to so many hours before now."""
-        wanted = self.now - hours * HOUR
+        wanted = self.now - int(hours * HOUR)
         if self.can_travel and self.world.node.now() < wanted:
             self.world.node.move_to(wanted)
 
@@ -309,14 +317,23 @@ class MarketDay:
                 },
             )
 
-    def _fill(self, each: Listed, posted: list[Json]) -> None:
+    def _takes(self, each: Listed, posted: list[Json]) -> list[Act]:
         """The first offers find takers: most for all they have, some in part."""
         acts = []
         for number, offer in enumerate(posted[: each.book.fills]):
-            taker = self._taker(number, offer["maker"])
             units = offer["units"] * 2 // 5 if offer["parts"] and number % 2 else offer["units"]
-            acts.append(Act(taker, "fill", {"offer_hash": offer["offer_hash"], "units": str(units)}))
-        self.world.act(f"Deals: {each.team.title}, {each.symbol}", acts, wait=False)
+            params = {"offer_hash": offer["offer_hash"], "units": str(units)}
+            acts.append(Act(self._taker(number, offer["maker"]), "fill", params))
+        return acts
+
+    def _take(self, acts: list[Act], *, begin: float, end: float) -> None:
+        """Deals, one after another between so many hours ago and so many; all at once where the clock can't be moved."""
+        if not self.can_travel:
+            self.world.act("Deals", acts, wait=False)
+            return
+        for number, act in enumerate(acts):
+            self._travel(hours=begin + (end - begin) * number / max(1, len(acts) - 1))
+            self.world.act("Deal", [act], wait=False)
 
     def _taker(self, number: int, maker: Wallet) -> KeyWallet:
         """The roles take turns: buyer, seller, taker."""
@@ -341,14 +358,14 @@ class MarketDay:
         self.world.act(f"Terms: {each.team.title}", [Act(self.resolver, "propose", params)])
 
     def _deliver_some(self, each: Listed) -> None:
-        """Every seller gets the token; all but the role `seller` deliver their first deal, the rest is left to the visitor."""
+        """Every seller gets the token; most deliver their first deal; the roles seller and buyer leave theirs to the visitor."""
         world = self.world
         deals = list(world.venue.pages("deals", market=each.market_id))
         token = deals[0]["settlement"]["token"].lower()
         by_seller = {wallet: [d for d in deals if d["seller"].lower() == wallet.address] for wallet in self.traders}
         owed = {w: sum(int(d["units"]) for d in mine) * 10**18 for w, mine in by_seller.items() if mine}
         world.mint(f"Tokens: {each.team.title}", [(wallet, token, amount) for wallet, amount in owed.items()])
-        giving = [wallet for wallet in owed if wallet is not self.traders[0]]
+        giving = [wallet for wallet in owed if wallet not in self.traders[:2]]
         approvals = [Act(w, "approve", {"token": listed(token), "amount": str(owed[w])}) for w in giving]
         world.act("Approvals", approvals, wait=False)
         world.act(
