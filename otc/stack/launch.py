@@ -14,6 +14,8 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -21,18 +23,25 @@ CAPABILITY_VERSION_3 = 0x20080522
 
 
 def _keep_folder_access(libc: ctypes.CDLL) -> None:
-    """Narrows the capabilities to CAP_DAC_OVERRIDE and carries it over exec. Refused by the kernel: carried on without."""
+    """Narrows the capabilities to CAP_DAC_OVERRIDE and carries it over exec."""
     bit = 1 << CAP_DAC_OVERRIDE
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     # Two words each of effective, permitted, inheritable; the second three are the capabilities above 31.
     data = (ctypes.c_uint32 * 6)(bit, bit, bit, 0, 0, 0)
-    if libc.capset(header, data) == 0:
-        libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
+    if libc.capset(header, data) != 0:
+        # A container without that capability: then with none at all.
+        none = (ctypes.c_uint32 * 6)()
+        if libc.capset(header, none) != 0:
+            raise SystemExit("The rights of root could not be given up.")
+        return
+    libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_DAC_OVERRIDE, 0, 0)
 
 
 def _drop_root(user: str, libc: ctypes.CDLL | None) -> None:
     entry = pwd.getpwnam(user)
     if libc is not None:
+        # Without this bit access(2), with which initdb looks at its programs, judges by the user alone.
+        libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
         libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgroups([])
     os.setgid(entry.pw_gid)
