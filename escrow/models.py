@@ -74,6 +74,9 @@ class SettlementTerms(models.Model):
     extended = models.BooleanField(default=False)
     event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
 
+    class Meta:
+        verbose_name_plural = "settlement terms"
+
 
 class Deal(models.Model):
     """One fill: a bilateral contract. Mirrors the contract's struct; `outcome` and the sums follow its events."""
@@ -121,6 +124,9 @@ class Deal(models.Model):
             models.Index(fields=["market", "id"], condition=Q(outcome=0), name="deal_open_by_market"),
             models.Index(fields=["offer_hash"], condition=Q(offer=None), name="deal_without_offer"),
         ]
+
+    def __str__(self) -> str:
+        return f"Deal {self.pk}"
 
 
 class DealTranche(models.Model):
@@ -172,6 +178,9 @@ class Account(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["owner", "chain"], condition=Q(kind="free"), name="account_by_owner")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.pk}"
 
 
 class TransferState(models.TextChoices):

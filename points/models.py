@@ -346,6 +346,9 @@ class Offer(models.Model):
             models.Index(fields=["expiry"], condition=Q(state="expired"), name="offer_expired"),
         ]
 
+    def __str__(self) -> str:
+        return f"Offer {self.pk}"
+
     @property
     def all_or_none(self) -> bool:
         """Consumed by a bit of the nonce bitmap, in one fill."""

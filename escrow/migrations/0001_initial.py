@@ -190,6 +190,9 @@ class Migration(migrations.Migration):
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escrow.chainevent')),
                 ('market', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='settlement_terms', to='points.market')),
             ],
+            options={
+                'verbose_name_plural': 'settlement terms',
+            },
         ),
         migrations.CreateModel(
             name='Signer',

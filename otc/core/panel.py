@@ -325,4 +325,6 @@ def register_history(app_label: str) -> None:
     """Puts the history tables of an app into the panel."""
     for model in apps.get_app_config(app_label).get_models():
         if issubclass(model, Event):
+            tracked: Any = model.pgh_tracked_model
+            model._meta.verbose_name_plural = f"{tracked._meta.verbose_name} changes"  # noqa: SLF001 - Django's public name
             admin.site.register(model, HistoryAdmin)

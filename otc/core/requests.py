@@ -92,7 +92,7 @@ def problem_body(
 ) -> dict[str, object]:
     """Members: type, title, status, detail, code, request_id, errors[{field, detail}]."""
     return {
-        "type": f"/docs/errors#{code}",
+        "type": f"urn:forelock:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": status,
         "detail": detail,

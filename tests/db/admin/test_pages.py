@@ -112,8 +112,9 @@ class TestWhoGetsIn:
         answer = client.post("/admin/login/", {"username": "operator", "password": "wrong"})
         assert (answer.status_code, "correct username and password" in answer.content.decode()) == (200, True)
         answer = client.post("/admin/login/", {"username": "operator", "password": "a long enough password"})
-        assert answer.status_code == 302
-        assert client.get("/admin/").status_code == 200
+        assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+        page_in = client.get("/admin/")
+        assert (page_in.status_code, "Content-Security-Policy" in page_in) == (200, False)
 
     def test_a_wallets_name_and_no_password_open_nothing(self, client, venue):
         for password in ("", "x", venue.user.password):

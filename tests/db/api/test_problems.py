@@ -60,7 +60,7 @@ class TestOurCode:
     def test_a_refusal_of_a_service_names_the_field(self, api, where):
         body = problem(api.get(f"/api/v1/{where}"), 422, "offer_expired")
         assert body["errors"] == [{"field": "expiry", "detail": "Too late."}]
-        assert (body["title"], body["type"]) == ("Offer expired", "/docs/errors#offer_expired")
+        assert (body["title"], body["type"]) == ("Offer expired", "urn:forelock:problem:offer_expired")
 
     @pytest.mark.parametrize("where", ["fails", "breaks"])
     @pytest.mark.parametrize("debug", [False, True])
