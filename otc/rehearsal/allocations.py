@@ -32,15 +32,16 @@ class ListError(Exception):
 
 def read(path: Path) -> Iterator[Row]:
     """The rows of a CSV, plain or gzip, with or without its header. ListError names the first bad line."""
-    with _opened(path) as file:
-        for line, row in enumerate(csv.reader(file), start=1):
-            if line == 1 and row[:1] == ["address"]:
-                continue
-            try:
+    line = 0
+    try:
+        with _opened(path) as file:
+            for line, row in enumerate(csv.reader(file), start=1):
+                if line == 1 and row[:1] == ["address"]:
+                    continue
                 address, amount = row
                 yield address.lower(), int(amount)
-            except ValueError as error:
-                raise ListError(f"{path}, line {line}: expected address,amount") from error
+    except (ValueError, EOFError, OSError, csv.Error) as error:
+        raise ListError(f"{path}, after line {line - 1 if line else 0}: expected address,amount as CSV.") from error
 
 
 def _opened(path: Path) -> TextIO:

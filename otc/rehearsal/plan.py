@@ -119,14 +119,14 @@ MARKETS = (
 )
 # Offers that never trade, for each fate, over all markets.
 LOST = {Fate.CANCELLED: 10, Fate.NONCE_KILLED: 4, Fate.WITHDRAWN: 6, Fate.EXPIRED: 10, Fate.HIDDEN: 8}
+OFFERS = sum(market.offers for market in MARKETS) + sum(LOST.values())
 
 
 def make(seed: int, amounts: Sequence[int]) -> Plan:
-    """The plan for this seed over the amounts of an allocation list (at least as many as there are offers)."""
+    """The plan for this seed over the amounts of an allocation list (at least OFFERS of them)."""
     chance = random.Random(f"plan {seed}")  # noqa: S311 - a rehearsal repeats, it hides nothing
     # The list is shuffled, not sorted: an offer's size says nothing about its place.
-    wanted = sum(market.offers for market in MARKETS) + sum(LOST.values())
-    drawn = chance.sample(range(len(amounts)), wanted)
+    drawn = chance.sample(range(len(amounts)), OFFERS)
     sizes = iter([amounts[at] for at in drawn])
     fates = [(market, Fate.TRADED) for market in MARKETS for _ in range(market.offers)]
     fates += [(MARKETS[at % len(MARKETS)], fate) for fate, many in LOST.items() for at in range(many)]

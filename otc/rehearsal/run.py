@@ -15,42 +15,44 @@ from otc.rehearsal.world import World
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`allocations`: the list's file, or None for one made from the seed, which is then written into `folder`.
+    """`rows` and `list_file` are the same allocation list, `list_name` is how it is spoken of.
 
     `kill_worker` kills the Celery worker with SIGKILL, in the middle of the import, of trading, of slashing and of refunding.
     """
 
     seed: int
-    folder: Path
-    allocations: Path | None = None
+    rows: Sequence[allocations.Row]
+    list_file: Path
+    list_name: str
     kill_worker: Hook | None = None
+
+
+def list_load(*, seed: int, given: Path | None, folder: Path) -> tuple[Path, list[allocations.Row], str]:
+    """The list's file, its rows and its name: the given one, or one made from the seed and stored in `folder`.
+
+    Errors: ListError when the given one can't be read, or is too short to trade from.
+    """
+    if given is None:
+        rows = allocations.make(seed)
+        path = folder / "allocations.csv.gz"
+        allocations.write(path, rows)
+        return path, rows, f"made from seed {seed}"
+    rows = list(allocations.read(given))
+    if len(rows) < plan.OFFERS:
+        raise allocations.ListError(f"{given} has {len(rows)} rows: the rehearsal trades {plan.OFFERS} of them.")
+    return given, rows, given.name
 
 
 def rehearse(world: World, console: Console, options: Options) -> bool:
     """Plays everything and prints the verdict; whether every check held."""
-    path, rows = _list(console, options)
-    stage = Stage(
-        Cast.of(options.seed),
-        plan.make(options.seed, [amount for _, amount in rows]),
-        len(rows),
-        sum(amount for _, amount in rows),
-    )
+    console.say(f"Allocation list: {options.list_name}")
+    amounts = [amount for _, amount in options.rows]
+    stage = Stage(Cast.of(options.seed), plan.make(options.seed, amounts), len(amounts), sum(amounts))
     world.node.hold_mining()
-    _open(world, stage, path, options, _sample(options.seed, rows))
+    _open(world, stage, options)
     _trade(world, stage, options)
     before = _settle(world, stage, options)
     return _judge(world, stage, before)
-
-
-def _list(console: Console, options: Options) -> tuple[Path, Sequence[allocations.Row]]:
-    if options.allocations is not None:
-        console.say(f"Allocation list: {options.allocations.name}")
-        return options.allocations, list(allocations.read(options.allocations))
-    rows = allocations.make(options.seed)
-    path = options.folder / "allocations.csv.gz"
-    allocations.write(path, rows)
-    console.say(f"Allocation list: made from seed {options.seed}")
-    return path, rows
 
 
 def _sample(seed: int, rows: Sequence[allocations.Row]) -> list[allocations.Row]:
@@ -58,14 +60,14 @@ def _sample(seed: int, rows: Sequence[allocations.Row]) -> list[allocations.Row]
     return chance.sample(rows, opening.SAMPLES)
 
 
-def _open(world: World, stage: Stage, path: Path, options: Options, sample: list[allocations.Row]) -> None:
+def _open(world: World, stage: Stage, options: Options) -> None:
     opening.fund_gas(world, stage)
     opening.deploy_contract_wallets(world, stage)
     opening.set_fee(world)
     opening.sign_in(world, stage)
     program = opening.open_program(world, stage)
-    found = opening.import_list(world, stage, program, path, options.kill_worker)
-    opening.prove_sample(world, found, sample)
+    found = opening.import_list(world, stage, program, options.list_file, options.kill_worker)
+    opening.prove_sample(world, found, _sample(options.seed, options.rows))
     opening.open_markets(world, stage, program)
     opening.deposit(world, stage)
 

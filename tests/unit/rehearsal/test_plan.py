@@ -101,5 +101,12 @@ class TestAllocations:
     def test_a_bad_line_is_named(self, tmp_path):
         path = tmp_path / "bad.csv"
         path.write_text("address,amount\n0x01,5\n0x02,five\n")
-        with pytest.raises(allocations.ListError, match="line 3"):
+        with pytest.raises(allocations.ListError, match="after line 2"):
+            list(allocations.read(path))
+
+    @pytest.mark.parametrize("content", [b"\x1f\x8b\x08", b"no gzip at all"])
+    def test_a_broken_gzip_is_told(self, tmp_path, content):
+        path = tmp_path / "bad.csv.gz"
+        path.write_bytes(content)
+        with pytest.raises(allocations.ListError, match=r"bad\.csv\.gz"):
             list(allocations.read(path))

@@ -13,13 +13,15 @@ from otc.rehearsal.allocations import ListError
 from otc.rehearsal.client import ApiError, PreparationError, Venue
 from otc.rehearsal.node import Node, NodeError, TransactionError
 from otc.rehearsal.progress import Console
-from otc.rehearsal.run import Options, rehearse
+from otc.rehearsal.run import Options, list_load, rehearse
 from otc.rehearsal.world import Surprise, World
+from otc.stack import processes
 from otc.stack.errors import StackError
 from otc.stack.layout import Layout
 from otc.stack.stack import Stack, prepare_files
 
-FAILURES = (ApiError, ListError, NodeError, PreparationError, StackError, Surprise, TransactionError)
+FAILURES = (ApiError, NodeError, PreparationError, StackError, Surprise, TransactionError)
+RESTART_SECONDS = 30
 
 
 class Command(BaseCommand):
@@ -39,8 +41,14 @@ class Command(BaseCommand):
         if allocations is not None and not allocations.is_file():
             raise CommandError(f"There is no file {allocations}.")
         console = Console(sys.stdout)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the stack ends with this process, in order
+        # Whoever asks for the end: the stack ends with this process, in order.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         layout = Layout.of("rehearse")
+        try:
+            list_file, rows, list_name = list_load(seed=seed, given=allocations, folder=layout.root)
+        except ListError as error:
+            raise CommandError(str(error)) from error
         with Stack(layout, say=console.say, progress=self._progress, block_time=None, port=0) as stack:
             try:
                 prepare_files(dev=False, step=stack.step)
@@ -48,8 +56,9 @@ class Command(BaseCommand):
                 stack.supervisor.in_background()
                 options = Options(
                     seed=seed,
-                    folder=layout.root,
-                    allocations=allocations,
+                    rows=rows,
+                    list_file=list_file,
+                    list_name=list_name,
                     kill_worker=(lambda: _kill_worker(stack, console)) if kill_worker else None,
                 )
                 world = World(Venue(stack.web_url), Node(stack.rpc_url), console)
@@ -69,8 +78,7 @@ class Command(BaseCommand):
 
 def _kill_worker(stack: Stack, console: Console) -> None:
     """SIGKILL to Celery's worker: the supervisor finds it dead and starts another."""
-    pid = stack.supervisor.pids().get("worker")
-    if pid is None:
-        return
+    processes.wait_until(lambda: "worker" in stack.supervisor.pids(), seconds=RESTART_SECONDS, what="worker")
+    pid = stack.supervisor.pids()["worker"]
     os.kill(pid, signal.SIGKILL)
     console.say(f"kill -9 {pid}, the worker")
