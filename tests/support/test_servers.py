@@ -50,4 +50,5 @@ class TestAnvil:
     def test_each_test_finds_the_chain_as_it_was(self, anvil: Anvil, turn):
         assert anvil.rpc("eth_getTransactionCount", anvil.addresses[0], "latest") == "0x0"
         anvil.rpc("eth_sendTransaction", {"from": anvil.addresses[0], "to": anvil.addresses[1], "value": hex(turn)})
+        anvil.mine()  # the node mines on its own too, but answers before it has
         assert anvil.rpc("eth_getTransactionCount", anvil.addresses[0], "latest") == "0x1"
