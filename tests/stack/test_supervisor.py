@@ -1,6 +1,7 @@
 """The supervisor with small real programs: what dies comes back, what it did not start it never touches."""
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -163,6 +164,23 @@ def test_services_die_with_a_killed_supervisor(tmp_path):
         assert alive(pid)
         host.kill()
     until(lambda: not alive(pid), "the service's end")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_program_of_another_user_passes_through_closed_folders_and_has_no_other_right(tmp_path):
+    tmp_path.chmod(0o700)
+    inside = tmp_path / "inside"
+    inside.write_text("x")
+    words = [
+        sys.executable,
+        "-S",
+        "-c",
+        f"import os; print(os.geteuid(), os.access({str(inside)!r}, os.R_OK), open('/proc/self/status').read())",
+    ]
+    done = subprocess.run(processes.launch_command(words, user="nobody"), capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"{pwd.getpwnam('nobody').pw_uid} True")
+    held = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("CapEff", "CapPrm", "CapAmb"))]
+    assert {int(each, 16) for each in held} == {1 << 1}  # CAP_DAC_OVERRIDE
 
 
 def test_jobs_run_between_checks(watched):
