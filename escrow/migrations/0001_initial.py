@@ -7,356 +7,719 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('core', '0001_initial'),
-        ('points', '0001_initial'),
+        ("core", "0001_initial"),
+        ("points", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ChainCursor',
+            name="ChainCursor",
             fields=[
-                ('chain', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='cursor', serialize=False, to='core.chain')),
-                ('tip_number', models.PositiveBigIntegerField()),
-                ('tip_hash', otc.core.fields.Hash32Field(editable=True)),
-                ('final_number', models.BigIntegerField(default=-1, help_text='Never goes down. Up to here transfers are posted and `final` is announced; -1: nothing yet.')),
-                ('announce_from', models.PositiveBigIntegerField(help_text='Older events were history when this chain was first read: they make no outbox rows.')),
-                ('linked_offer', models.BigIntegerField(default=0, help_text='Offers with ids up to here (less a margin) have been linked to deals opened before they were posted.')),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                (
+                    "chain",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="cursor",
+                        serialize=False,
+                        to="core.chain",
+                    ),
+                ),
+                ("tip_number", models.PositiveBigIntegerField()),
+                ("tip_hash", otc.core.fields.Hash32Field(editable=True)),
+                (
+                    "final_number",
+                    models.BigIntegerField(
+                        default=-1,
+                        help_text="Never goes down. Up to here transfers are posted and `final` is announced; -1: nothing yet.",
+                    ),
+                ),
+                (
+                    "announce_from",
+                    models.PositiveBigIntegerField(
+                        help_text="Older events were history when this chain was first read: they make no outbox rows."
+                    ),
+                ),
+                (
+                    "linked_offer",
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="Offers with ids up to here (less a margin) have been linked to deals opened before they were posted.",
+                    ),
+                ),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', otc.core.fields.AddressField(editable=True, help_text='Payment tokens, and tokens delivered into escrow.')),
-                ('kind', models.CharField(choices=[('free', 'Free balance'), ('locked', 'Locked in a deal'), ('fees', 'Fees'), ('external', 'Outside')], max_length=8)),
-                ('owner', otc.core.fields.AddressField(default='0x0000000000000000000000000000000000000000', editable=True, help_text='The user of a free balance; else the zero address.')),
-                ('deal_id', otc.core.fields.Hash32Field(editable=True, help_text='The deal of a locked balance.', null=True)),
-                ('balance', otc.core.fields.Uint256Field(default=0, help_text='Base units, at depth seen.')),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='core.chain')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "token",
+                    otc.core.fields.AddressField(
+                        editable=True, help_text="Payment tokens, and tokens delivered into escrow."
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("free", "Free balance"),
+                            ("locked", "Locked in a deal"),
+                            ("fees", "Fees"),
+                            ("external", "Outside"),
+                        ],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "owner",
+                    otc.core.fields.AddressField(
+                        default="0x0000000000000000000000000000000000000000",
+                        editable=True,
+                        help_text="The user of a free balance; else the zero address.",
+                    ),
+                ),
+                (
+                    "deal_id",
+                    otc.core.fields.Hash32Field(editable=True, help_text="The deal of a locked balance.", null=True),
+                ),
+                ("balance", otc.core.fields.Uint256Field(default=0, help_text="Base units, at depth seen.")),
+                (
+                    "chain",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="core.chain"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('nonce', models.PositiveBigIntegerField()),
-                ('tx_hash', otc.core.fields.Hash32Field(editable=True, unique=True)),
-                ('raw', models.BinaryField()),
-                ('to', otc.core.fields.AddressField(editable=True)),
-                ('calldata', models.BinaryField()),
-                ('gas', models.PositiveBigIntegerField()),
-                ('max_fee', otc.core.fields.Uint256Field(help_text='Wei per gas.')),
-                ('priority_fee', otc.core.fields.Uint256Field(help_text='Wei per gas.')),
-                ('broadcast_at', models.DateTimeField(help_text='When a node first took it.', null=True)),
-                ('send_result', models.CharField(blank=True, choices=[('accepted', 'Accepted'), ('known', 'Already known'), ('nonce_low', 'Nonce used'), ('underpriced', 'Fee too low'), ('funds_low', 'Signer short of gas money'), ('reverted', 'Would revert'), ('transient', 'Node did not take it now'), ('unknown', 'Unknown answer')], help_text='Of the last broadcast.', max_length=12)),
-                ('block_number', models.PositiveBigIntegerField(null=True)),
-                ('block_hash', otc.core.fields.Hash32Field(editable=True, null=True)),
-                ('succeeded', models.BooleanField(null=True)),
-                ('error', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('replaces', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaced_by', to='escrow.attempt')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("nonce", models.PositiveBigIntegerField()),
+                ("tx_hash", otc.core.fields.Hash32Field(editable=True, unique=True)),
+                ("raw", models.BinaryField()),
+                ("to", otc.core.fields.AddressField(editable=True)),
+                ("calldata", models.BinaryField()),
+                ("gas", models.PositiveBigIntegerField()),
+                ("max_fee", otc.core.fields.Uint256Field(help_text="Wei per gas.")),
+                ("priority_fee", otc.core.fields.Uint256Field(help_text="Wei per gas.")),
+                ("broadcast_at", models.DateTimeField(help_text="When a node first took it.", null=True)),
+                (
+                    "send_result",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("accepted", "Accepted"),
+                            ("known", "Already known"),
+                            ("nonce_low", "Nonce used"),
+                            ("underpriced", "Fee too low"),
+                            ("funds_low", "Signer short of gas money"),
+                            ("reverted", "Would revert"),
+                            ("transient", "Node did not take it now"),
+                            ("unknown", "Unknown answer"),
+                        ],
+                        help_text="Of the last broadcast.",
+                        max_length=12,
+                    ),
+                ),
+                ("block_number", models.PositiveBigIntegerField(null=True)),
+                ("block_hash", otc.core.fields.Hash32Field(editable=True, null=True)),
+                ("succeeded", models.BooleanField(null=True)),
+                ("error", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "replaces",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="replaced_by",
+                        to="escrow.attempt",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Block',
+            name="Block",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveBigIntegerField()),
-                ('hash', otc.core.fields.Hash32Field(editable=True)),
-                ('parent_hash', otc.core.fields.Hash32Field(editable=True)),
-                ('timestamp', models.PositiveBigIntegerField(help_text='Unix seconds.')),
-                ('canonical', models.BooleanField(default=True)),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='blocks', to='core.chain')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveBigIntegerField()),
+                ("hash", otc.core.fields.Hash32Field(editable=True)),
+                ("parent_hash", otc.core.fields.Hash32Field(editable=True)),
+                ("timestamp", models.PositiveBigIntegerField(help_text="Unix seconds.")),
+                ("canonical", models.BooleanField(default=True)),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="blocks", to="core.chain"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ChainEvent',
+            name="ChainEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('block_number', models.PositiveBigIntegerField()),
-                ('log_index', models.PositiveIntegerField()),
-                ('tx_hash', otc.core.fields.Hash32Field(editable=True)),
-                ('address', otc.core.fields.AddressField(editable=True)),
-                ('topics', models.JSONField(help_text='Hex words.')),
-                ('data', models.BinaryField()),
-                ('name', models.CharField(help_text='Event of the escrow; empty: unknown to this version.', max_length=40)),
-                ('args', models.JSONField(help_text='Decoded; integers as decimal strings.')),
-                ('deal_id', otc.core.fields.Hash32Field(editable=True, help_text='Filled, Delivered, Settled.', null=True)),
-                ('market_id', otc.core.fields.Hash32Field(editable=True, help_text='Filled, and what happens to a market.', null=True)),
-                ('offer_hash', otc.core.fields.Hash32Field(editable=True, help_text='Filled, OfferCancelled.', null=True)),
-                ('canonical', models.BooleanField(default=True)),
-                ('block', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='events', to='escrow.block')),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='events', to='core.chain')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("block_number", models.PositiveBigIntegerField()),
+                ("log_index", models.PositiveIntegerField()),
+                ("tx_hash", otc.core.fields.Hash32Field(editable=True)),
+                ("address", otc.core.fields.AddressField(editable=True)),
+                ("topics", models.JSONField(help_text="Hex words.")),
+                ("data", models.BinaryField()),
+                (
+                    "name",
+                    models.CharField(help_text="Event of the escrow; empty: unknown to this version.", max_length=40),
+                ),
+                ("args", models.JSONField(help_text="Decoded; integers as decimal strings.")),
+                (
+                    "deal_id",
+                    otc.core.fields.Hash32Field(editable=True, help_text="Filled, Delivered, Settled.", null=True),
+                ),
+                (
+                    "market_id",
+                    otc.core.fields.Hash32Field(
+                        editable=True, help_text="Filled, and what happens to a market.", null=True
+                    ),
+                ),
+                (
+                    "offer_hash",
+                    otc.core.fields.Hash32Field(editable=True, help_text="Filled, OfferCancelled.", null=True),
+                ),
+                ("canonical", models.BooleanField(default=True)),
+                (
+                    "block",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="events", to="escrow.block"
+                    ),
+                ),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="events", to="core.chain"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['block_number', 'log_index'],
+                "ordering": ["block_number", "log_index"],
             },
         ),
         migrations.CreateModel(
-            name='Deal',
+            name="Deal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('deal_id', otc.core.fields.Hash32Field(editable=True)),
-                ('offer_hash', otc.core.fields.Hash32Field(editable=True)),
-                ('maker_side', models.PositiveSmallIntegerField()),
-                ('buyer', otc.core.fields.AddressField(editable=True)),
-                ('seller', otc.core.fields.AddressField(editable=True)),
-                ('units', otc.core.fields.Uint256Field()),
-                ('payment', otc.core.fields.Uint256Field()),
-                ('collateral', otc.core.fields.Uint256Field()),
-                ('fee_bps', models.PositiveIntegerField()),
-                ('buyer_ref', otc.core.fields.Hash32Field(editable=True)),
-                ('seller_ref', otc.core.fields.Hash32Field(editable=True)),
-                ('opened_at', models.PositiveBigIntegerField(help_text='Unix seconds.')),
-                ('outcome', models.PositiveSmallIntegerField(choices=[(0, 'Open'), (1, 'Delivered'), (2, 'Slashed'), (3, 'Refunded'), (4, 'Closed by both'), (5, 'Ruled'), (6, 'Ended neutrally')], default=0)),
-                ('paid_to_buyer', otc.core.fields.Uint256Field(default=0)),
-                ('paid_to_seller', otc.core.fields.Uint256Field(default=0)),
-                ('fee_paid', otc.core.fields.Uint256Field(default=0)),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deals', to='core.chain')),
-                ('closed_event', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escrow.chainevent')),
-                ('market', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deals', to='points.market')),
-                ('offer', models.ForeignKey(help_text='Null: never posted here.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='deals', to='points.offer')),
-                ('opened_event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escrow.chainevent')),
-                ('pay_token', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deals', to='points.paytoken')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("deal_id", otc.core.fields.Hash32Field(editable=True)),
+                ("offer_hash", otc.core.fields.Hash32Field(editable=True)),
+                ("maker_side", models.PositiveSmallIntegerField()),
+                ("buyer", otc.core.fields.AddressField(editable=True)),
+                ("seller", otc.core.fields.AddressField(editable=True)),
+                ("units", otc.core.fields.Uint256Field()),
+                ("payment", otc.core.fields.Uint256Field()),
+                ("collateral", otc.core.fields.Uint256Field()),
+                ("fee_bps", models.PositiveIntegerField()),
+                ("buyer_ref", otc.core.fields.Hash32Field(editable=True)),
+                ("seller_ref", otc.core.fields.Hash32Field(editable=True)),
+                ("opened_at", models.PositiveBigIntegerField(help_text="Unix seconds.")),
+                (
+                    "outcome",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (0, "Open"),
+                            (1, "Delivered"),
+                            (2, "Slashed"),
+                            (3, "Refunded"),
+                            (4, "Closed by both"),
+                            (5, "Ruled"),
+                            (6, "Ended neutrally"),
+                        ],
+                        default=0,
+                    ),
+                ),
+                ("paid_to_buyer", otc.core.fields.Uint256Field(default=0)),
+                ("paid_to_seller", otc.core.fields.Uint256Field(default=0)),
+                ("fee_paid", otc.core.fields.Uint256Field(default=0)),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deals", to="core.chain"
+                    ),
+                ),
+                (
+                    "closed_event",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="escrow.chainevent"
+                    ),
+                ),
+                (
+                    "market",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deals", to="points.market"
+                    ),
+                ),
+                (
+                    "offer",
+                    models.ForeignKey(
+                        help_text="Null: never posted here.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deals",
+                        to="points.offer",
+                    ),
+                ),
+                (
+                    "opened_event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="escrow.chainevent"
+                    ),
+                ),
+                (
+                    "pay_token",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="deals", to="points.paytoken"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='DealTranche',
+            name="DealTranche",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField()),
-                ('delivered', otc.core.fields.Uint256Field(default=0, help_text='Base units of the settlement token, measured at the receiver.')),
-                ('outcome', models.PositiveSmallIntegerField(choices=[(0, 'Open'), (1, 'Delivered'), (2, 'Slashed'), (3, 'Refunded'), (4, 'Closed by both'), (5, 'Ruled'), (6, 'Ended neutrally')], default=0)),
-                ('deal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tranches', to='escrow.deal')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveSmallIntegerField()),
+                (
+                    "delivered",
+                    otc.core.fields.Uint256Field(
+                        default=0, help_text="Base units of the settlement token, measured at the receiver."
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.PositiveSmallIntegerField(
+                        choices=[
+                            (0, "Open"),
+                            (1, "Delivered"),
+                            (2, "Slashed"),
+                            (3, "Refunded"),
+                            (4, "Closed by both"),
+                            (5, "Ruled"),
+                            (6, "Ended neutrally"),
+                        ],
+                        default=0,
+                    ),
+                ),
+                (
+                    "deal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tranches", to="escrow.deal"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Intent',
+            name="Intent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=120, unique=True)),
-                ('action', models.CharField(choices=[('slash', 'Slash'), ('refund', 'Refund')], max_length=20)),
-                ('deal_id', otc.core.fields.Hash32Field(editable=True)),
-                ('tranche', models.PositiveSmallIntegerField(default=0)),
-                ('state', models.CharField(choices=[('planned', 'Planned'), ('sent', 'Sent'), ('mined', 'Mined'), ('done', 'Done'), ('moot', 'Already done'), ('failed', 'Failed')], default='planned', max_length=8)),
-                ('reverts', models.PositiveSmallIntegerField(default=0, help_text='Transactions with it that reverted.')),
-                ('judged_block', models.PositiveBigIntegerField(help_text='At which block it was found moot.', null=True)),
-                ('detail', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('changed_at', models.DateTimeField(auto_now=True)),
-                ('attempt', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='escrow.attempt')),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='intents', to='core.chain')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=120, unique=True)),
+                ("action", models.CharField(choices=[("slash", "Slash"), ("refund", "Refund")], max_length=20)),
+                ("deal_id", otc.core.fields.Hash32Field(editable=True)),
+                ("tranche", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("planned", "Planned"),
+                            ("sent", "Sent"),
+                            ("mined", "Mined"),
+                            ("done", "Done"),
+                            ("moot", "Already done"),
+                            ("failed", "Failed"),
+                        ],
+                        default="planned",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "reverts",
+                    models.PositiveSmallIntegerField(default=0, help_text="Transactions with it that reverted."),
+                ),
+                (
+                    "judged_block",
+                    models.PositiveBigIntegerField(help_text="At which block it was found moot.", null=True),
+                ),
+                ("detail", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("changed_at", models.DateTimeField(auto_now=True)),
+                (
+                    "attempt",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="intents",
+                        to="escrow.attempt",
+                    ),
+                ),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="intents", to="core.chain"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='MarketRecord',
+            name="MarketRecord",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('cancel_confirmable_at', models.PositiveBigIntegerField(help_text='Unix seconds; set while a cancellation is proposed.', null=True)),
-                ('created_event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escrow.chainevent')),
-                ('market', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='record', to='points.market')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "cancel_confirmable_at",
+                    models.PositiveBigIntegerField(
+                        help_text="Unix seconds; set while a cancellation is proposed.", null=True
+                    ),
+                ),
+                (
+                    "created_event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="escrow.chainevent"
+                    ),
+                ),
+                (
+                    "market",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="record", to="points.market"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SettlementTerms',
+            name="SettlementTerms",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', otc.core.fields.AddressField(editable=True)),
-                ('token_symbol', models.CharField(blank=True, help_text='As the token says; shown, never trusted.', max_length=20)),
-                ('token_decimals', models.PositiveSmallIntegerField(null=True)),
-                ('ratio_num', otc.core.fields.Uint256Field()),
-                ('ratio_den', otc.core.fields.Uint256Field()),
-                ('start', models.PositiveBigIntegerField(help_text='Unix seconds.')),
-                ('window', models.PositiveIntegerField(help_text='Seconds, extension included.')),
-                ('tge_bps', models.PositiveIntegerField()),
-                ('tranches', models.PositiveSmallIntegerField()),
-                ('period', models.PositiveIntegerField(help_text='Seconds between tranches.')),
-                ('final_at', models.PositiveBigIntegerField(help_text='Unix seconds: no veto from here on.')),
-                ('extended', models.BooleanField(default=False)),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='escrow.chainevent')),
-                ('market', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='settlement_terms', to='points.market')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("token", otc.core.fields.AddressField(editable=True)),
+                (
+                    "token_symbol",
+                    models.CharField(blank=True, help_text="As the token says; shown, never trusted.", max_length=20),
+                ),
+                ("token_decimals", models.PositiveSmallIntegerField(null=True)),
+                ("ratio_num", otc.core.fields.Uint256Field()),
+                ("ratio_den", otc.core.fields.Uint256Field()),
+                ("start", models.PositiveBigIntegerField(help_text="Unix seconds.")),
+                ("window", models.PositiveIntegerField(help_text="Seconds, extension included.")),
+                ("tge_bps", models.PositiveIntegerField()),
+                ("tranches", models.PositiveSmallIntegerField()),
+                ("period", models.PositiveIntegerField(help_text="Seconds between tranches.")),
+                ("final_at", models.PositiveBigIntegerField(help_text="Unix seconds: no veto from here on.")),
+                ("extended", models.BooleanField(default=False)),
+                (
+                    "event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="escrow.chainevent"
+                    ),
+                ),
+                (
+                    "market",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="settlement_terms", to="points.market"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'settlement terms',
+                "verbose_name_plural": "settlement terms",
             },
         ),
         migrations.CreateModel(
-            name='Signer',
+            name="Signer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', otc.core.fields.AddressField(editable=True)),
-                ('next_nonce', models.PositiveBigIntegerField(help_text='Null: ask the node before the first use.', null=True)),
-                ('final_nonce', models.PositiveBigIntegerField(default=0, help_text='Transactions below it are final.')),
-                ('halted', models.CharField(blank=True, help_text='Why it stopped for a person; empty: it works.', max_length=300)),
-                ('notice', models.CharField(blank=True, help_text='Why it sends nothing now; goes away by itself.', max_length=300)),
-                ('balance_floor', otc.core.fields.Uint256Field(default=0, help_text='Wei; below it nothing is sent.')),
-                ('fee_cap', otc.core.fields.Uint256Field(default=500000000000, help_text='Wei per gas that it never goes above.')),
-                ('hourly_budget', otc.core.fields.Uint256Field(default=0, help_text='Wei of gas an hour at the highest fee; 0: no limit.')),
-                ('chain', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='signers', to='core.chain')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("address", otc.core.fields.AddressField(editable=True)),
+                (
+                    "next_nonce",
+                    models.PositiveBigIntegerField(help_text="Null: ask the node before the first use.", null=True),
+                ),
+                (
+                    "final_nonce",
+                    models.PositiveBigIntegerField(default=0, help_text="Transactions below it are final."),
+                ),
+                (
+                    "halted",
+                    models.CharField(
+                        blank=True, help_text="Why it stopped for a person; empty: it works.", max_length=300
+                    ),
+                ),
+                (
+                    "notice",
+                    models.CharField(
+                        blank=True, help_text="Why it sends nothing now; goes away by itself.", max_length=300
+                    ),
+                ),
+                ("balance_floor", otc.core.fields.Uint256Field(default=0, help_text="Wei; below it nothing is sent.")),
+                (
+                    "fee_cap",
+                    otc.core.fields.Uint256Field(
+                        default=500000000000, help_text="Wei per gas that it never goes above."
+                    ),
+                ),
+                (
+                    "hourly_budget",
+                    otc.core.fields.Uint256Field(
+                        default=0, help_text="Wei of gas an hour at the highest fee; 0: no limit."
+                    ),
+                ),
+                (
+                    "chain",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="signers", to="core.chain"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='attempt',
-            name='signer',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='escrow.signer'),
+            model_name="attempt",
+            name="signer",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="attempts", to="escrow.signer"
+            ),
         ),
         migrations.CreateModel(
-            name='Transfer',
+            name="Transfer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('amount', otc.core.fields.Uint256Field()),
-                ('kind', models.CharField(help_text='deposit, withdraw, lock, release, fee, collect, delivery.', max_length=20)),
-                ('leg', models.PositiveSmallIntegerField(help_text='Which movement of the event.')),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('posted', 'Posted'), ('void', 'Void')], default='pending', max_length=8)),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('credit', models.ForeignKey(help_text='And arrives here.', on_delete=django.db.models.deletion.PROTECT, related_name='credits', to='escrow.account')),
-                ('debit', models.ForeignKey(help_text='Money leaves here.', on_delete=django.db.models.deletion.PROTECT, related_name='debits', to='escrow.account')),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='transfers', to='escrow.chainevent')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("amount", otc.core.fields.Uint256Field()),
+                (
+                    "kind",
+                    models.CharField(
+                        help_text="deposit, withdraw, lock, release, fee, collect, delivery.", max_length=20
+                    ),
+                ),
+                ("leg", models.PositiveSmallIntegerField(help_text="Which movement of the event.")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("pending", "Pending"), ("posted", "Posted"), ("void", "Void")],
+                        default="pending",
+                        max_length=8,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                (
+                    "credit",
+                    models.ForeignKey(
+                        help_text="And arrives here.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credits",
+                        to="escrow.account",
+                    ),
+                ),
+                (
+                    "debit",
+                    models.ForeignKey(
+                        help_text="Money leaves here.",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="debits",
+                        to="escrow.account",
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="transfers", to="escrow.chainevent"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddIndex(
-            model_name='account',
-            index=models.Index(condition=models.Q(('kind', 'free')), fields=['owner', 'chain'], name='account_by_owner'),
+            model_name="account",
+            index=models.Index(
+                condition=models.Q(("kind", "free")), fields=["owner", "chain"], name="account_by_owner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.UniqueConstraint(fields=('chain', 'token', 'kind', 'owner', 'deal_id'), name='account_once', nulls_distinct=False),
+            model_name="account",
+            constraint=models.UniqueConstraint(
+                fields=("chain", "token", "kind", "owner", "deal_id"), name="account_once", nulls_distinct=False
+            ),
         ),
         migrations.AddConstraint(
-            model_name='account',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('deal_id__isnull', False), ('kind', 'locked')), models.Q(models.Q(('kind', 'locked'), _negated=True), ('deal_id', None)), _connector='OR'), name='account_locked_has_deal'),
+            model_name="account",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("deal_id__isnull", False), ("kind", "locked")),
+                    models.Q(models.Q(("kind", "locked"), _negated=True), ("deal_id", None)),
+                    _connector="OR",
+                ),
+                name="account_locked_has_deal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='block',
-            constraint=models.UniqueConstraint(condition=models.Q(('canonical', True)), fields=('chain', 'hash'), name='block_canonical_hash_once'),
+            model_name="block",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("canonical", True)), fields=("chain", "hash"), name="block_canonical_hash_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='block',
-            constraint=models.UniqueConstraint(condition=models.Q(('canonical', True)), fields=('chain', 'number'), name='block_canonical_number_once'),
+            model_name="block",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("canonical", True)), fields=("chain", "number"), name="block_canonical_number_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chainevent',
-            index=models.Index(condition=models.Q(('canonical', True)), fields=['chain', 'block_number', 'log_index'], name='chain_event_order'),
+            model_name="chainevent",
+            index=models.Index(
+                condition=models.Q(("canonical", True)),
+                fields=["chain", "block_number", "log_index"],
+                name="chain_event_order",
+            ),
         ),
         migrations.AddIndex(
-            model_name='chainevent',
-            index=models.Index(fields=['tx_hash'], name='chain_event_tx'),
+            model_name="chainevent",
+            index=models.Index(fields=["tx_hash"], name="chain_event_tx"),
         ),
         migrations.AddIndex(
-            model_name='chainevent',
-            index=models.Index(condition=models.Q(('deal_id__isnull', False)), fields=['deal_id'], name='chain_event_deal'),
+            model_name="chainevent",
+            index=models.Index(
+                condition=models.Q(("deal_id__isnull", False)), fields=["deal_id"], name="chain_event_deal"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chainevent',
-            index=models.Index(condition=models.Q(('market_id__isnull', False)), fields=['market_id'], name='chain_event_market'),
+            model_name="chainevent",
+            index=models.Index(
+                condition=models.Q(("market_id__isnull", False)), fields=["market_id"], name="chain_event_market"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chainevent',
-            index=models.Index(condition=models.Q(('offer_hash__isnull', False)), fields=['offer_hash'], name='chain_event_offer'),
+            model_name="chainevent",
+            index=models.Index(
+                condition=models.Q(("offer_hash__isnull", False)), fields=["offer_hash"], name="chain_event_offer"
+            ),
         ),
         migrations.AddIndex(
-            model_name='chainevent',
-            index=models.Index(condition=models.Q(('name__in', ['EntryPaused', 'EpochBumped', 'FeeSet', 'NoncesInvalidated', 'PayTokenSet'])), fields=['chain', 'name', 'block_number'], name='chain_event_rare'),
+            model_name="chainevent",
+            index=models.Index(
+                condition=models.Q(
+                    ("name__in", ["EntryPaused", "EpochBumped", "FeeSet", "NoncesInvalidated", "PayTokenSet"])
+                ),
+                fields=["chain", "name", "block_number"],
+                name="chain_event_rare",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chainevent',
-            constraint=models.UniqueConstraint(fields=('block', 'log_index'), name='chain_event_once'),
+            model_name="chainevent",
+            constraint=models.UniqueConstraint(fields=("block", "log_index"), name="chain_event_once"),
         ),
         migrations.AddIndex(
-            model_name='deal',
-            index=models.Index(fields=['buyer', 'id'], name='deal_by_buyer'),
+            model_name="deal",
+            index=models.Index(fields=["buyer", "id"], name="deal_by_buyer"),
         ),
         migrations.AddIndex(
-            model_name='deal',
-            index=models.Index(fields=['seller', 'id'], name='deal_by_seller'),
+            model_name="deal",
+            index=models.Index(fields=["seller", "id"], name="deal_by_seller"),
         ),
         migrations.AddIndex(
-            model_name='deal',
-            index=models.Index(condition=models.Q(('outcome', 0)), fields=['market', 'id'], name='deal_open_by_market'),
+            model_name="deal",
+            index=models.Index(condition=models.Q(("outcome", 0)), fields=["market", "id"], name="deal_open_by_market"),
         ),
         migrations.AddIndex(
-            model_name='deal',
-            index=models.Index(condition=models.Q(('offer', None)), fields=['offer_hash'], name='deal_without_offer'),
+            model_name="deal",
+            index=models.Index(condition=models.Q(("offer", None)), fields=["offer_hash"], name="deal_without_offer"),
         ),
         migrations.AddConstraint(
-            model_name='deal',
-            constraint=models.UniqueConstraint(fields=('chain', 'deal_id'), name='deal_id_once'),
+            model_name="deal",
+            constraint=models.UniqueConstraint(fields=("chain", "deal_id"), name="deal_id_once"),
         ),
         migrations.AddConstraint(
-            model_name='deal',
-            constraint=models.CheckConstraint(condition=models.Q(('buyer', models.F('seller')), _negated=True), name='deal_has_two_parties'),
+            model_name="deal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("buyer", models.F("seller")), _negated=True), name="deal_has_two_parties"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deal',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', [0, 1, 2, 3, 4, 5, 6])), name='deal_outcome_known'),
+            model_name="deal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("outcome__in", [0, 1, 2, 3, 4, 5, 6])), name="deal_outcome_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deal',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('closed_event', None), ('outcome', 0)), models.Q(('closed_event__isnull', False), ('outcome__gt', 0)), _connector='OR'), name='deal_closed_by_an_event'),
+            model_name="deal",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("closed_event", None), ("outcome", 0)),
+                    models.Q(("closed_event__isnull", False), ("outcome__gt", 0)),
+                    _connector="OR",
+                ),
+                name="deal_closed_by_an_event",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='dealtranche',
-            constraint=models.UniqueConstraint(fields=('deal', 'number'), name='deal_tranche_once'),
+            model_name="dealtranche",
+            constraint=models.UniqueConstraint(fields=("deal", "number"), name="deal_tranche_once"),
         ),
         migrations.AddIndex(
-            model_name='intent',
-            index=models.Index(condition=models.Q(('state', 'planned')), fields=['chain', 'action', 'id'], name='intent_planned'),
+            model_name="intent",
+            index=models.Index(
+                condition=models.Q(("state", "planned")), fields=["chain", "action", "id"], name="intent_planned"
+            ),
         ),
         migrations.AddIndex(
-            model_name='intent',
-            index=models.Index(condition=models.Q(('state__in', ['sent', 'mined'])), fields=['chain', 'id'], name='intent_under_way'),
+            model_name="intent",
+            index=models.Index(
+                condition=models.Q(("state__in", ["sent", "mined"])), fields=["chain", "id"], name="intent_under_way"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='intent',
-            constraint=models.UniqueConstraint(fields=('chain', 'deal_id', 'action', 'tranche'), name='intent_once'),
+            model_name="intent",
+            constraint=models.UniqueConstraint(fields=("chain", "deal_id", "action", "tranche"), name="intent_once"),
         ),
         migrations.AddConstraint(
-            model_name='intent',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['planned', 'moot', 'failed']), ('attempt__isnull', False), _connector='OR'), name='intent_sent_has_attempt'),
+            model_name="intent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["planned", "moot", "failed"]), ("attempt__isnull", False), _connector="OR"
+                ),
+                name="intent_sent_has_attempt",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='signer',
-            constraint=models.UniqueConstraint(fields=('chain', 'address'), name='signer_once'),
+            model_name="signer",
+            constraint=models.UniqueConstraint(fields=("chain", "address"), name="signer_once"),
         ),
         migrations.AddConstraint(
-            model_name='signer',
-            constraint=models.CheckConstraint(condition=models.Q(('next_nonce', None), ('final_nonce__lte', models.F('next_nonce')), _connector='OR'), name='signer_nonces_ordered'),
+            model_name="signer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("next_nonce", None), ("final_nonce__lte", models.F("next_nonce")), _connector="OR"),
+                name="signer_nonces_ordered",
+            ),
         ),
         migrations.AddIndex(
-            model_name='attempt',
-            index=models.Index(fields=['signer', 'nonce'], name='attempt_by_nonce'),
+            model_name="attempt",
+            index=models.Index(fields=["signer", "nonce"], name="attempt_by_nonce"),
         ),
         migrations.AddIndex(
-            model_name='transfer',
-            index=models.Index(condition=models.Q(('state', 'pending')), fields=['event'], name='transfer_pending'),
+            model_name="transfer",
+            index=models.Index(condition=models.Q(("state", "pending")), fields=["event"], name="transfer_pending"),
         ),
         migrations.AddConstraint(
-            model_name='transfer',
-            constraint=models.UniqueConstraint(fields=('event', 'leg'), name='transfer_once_per_event_leg'),
+            model_name="transfer",
+            constraint=models.UniqueConstraint(fields=("event", "leg"), name="transfer_once_per_event_leg"),
         ),
         migrations.AddConstraint(
-            model_name='transfer',
-            constraint=models.CheckConstraint(condition=models.Q(('debit', models.F('credit')), _negated=True), name='transfer_moves'),
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("debit", models.F("credit")), _negated=True), name="transfer_moves"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='transfer',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gt', 0)), name='transfer_amount_positive'),
+            model_name="transfer",
+            constraint=models.CheckConstraint(condition=models.Q(("amount__gt", 0)), name="transfer_amount_positive"),
         ),
     ]
