@@ -16,9 +16,9 @@ from otc.stack import assets, machine, node
 from otc.stack.errors import StackError
 from otc.stack.layout import PROJECT
 
-FORGE_LAYER = "contracts"
-PYTEST_LAYERS = ("unit", "support", "db", "chain", "sim", "stack", "e2e")
-LAYERS = (FORGE_LAYER, *PYTEST_LAYERS)
+FORGE_LAYER = "contracts"  # and the Python tests beside the Solidity ones: bindings, artifacts, gas
+PYTEST_LAYERS = (FORGE_LAYER, "unit", "support", "db", "chain", "sim", "stack", "e2e")
+LAYERS = PYTEST_LAYERS
 WORKERS = 2
 CONTRACTS = PROJECT / "escrow" / "contracts"
 # pytest's own status for "nothing was collected".
@@ -50,11 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         result, status = run_forge()
         results.append(result)
         failed |= status != 0
-    paths = [
-        f"tests/{layer}"
-        for layer in wanted
-        if layer != FORGE_LAYER and any((PROJECT / "tests" / layer).rglob("test_*.py"))
-    ]
+    paths = [f"tests/{layer}" for layer in wanted if any((PROJECT / "tests" / layer).rglob("test_*.py"))]
     if paths or (named and rest):
         found, status = run_pytest([*paths, *rest])
         results += found
@@ -64,7 +60,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def run_forge() -> tuple[Result, int]:
-    """The Solidity tests: unit, fuzz, invariants, gas snapshot."""
+    """The Solidity tests: unit, fuzz, invariants."""
     print("== contracts: forge test", flush=True)
     began = time.monotonic()
     executable = forge_binary()

@@ -50,6 +50,17 @@ contract TranchesTest is Venue {
         eq(escrow.deals(deal.id), bytes32(uint256(1)), "DELIVERED");
     }
 
+    function test_one_slashed_and_the_last_delivered() external {
+        IOTCEscrow.Deal memory deal = openDeal();
+        IOTCEscrow.SettlementTerms memory st = vested(2, 5_000, uint32(30 * DAY));
+        settle(st);
+        vm.warp(st.start + 30 * DAY);
+        escrow.slash(deal, 0);
+        deliver(deal, 1, 150e18);
+        eq(escrow.deals(deal.id), bytes32(uint256(2)), "SLASHED, since one was");
+        solvent();
+    }
+
     /// @dev A slice of nothing (fewer base units than tranches): the seller claims it with an empty delivery.
     function test_a_slice_in_which_nothing_is_due() external {
         IOTCEscrow.Deal memory deal = openDeal();
