@@ -37,6 +37,8 @@ class Service:
     started: Callable[[], None] = lambda: None
     user: str = ""
     stop_signal: int = signal.SIGTERM
+    # What the kernel sends when the supervisor is killed, if not the stop signal.
+    death_signal: int = 0
     stop_seconds: float = 15.0
     start_seconds: float = 60.0
 
@@ -135,7 +137,7 @@ class Supervisor:
                 cwd=self.cwd,
                 env=self.env,
                 user=service.user,
-                death_signal=service.stop_signal,
+                death_signal=service.death_signal or service.stop_signal,
             )
 
     def _tell(self) -> None:
