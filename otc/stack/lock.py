@@ -69,13 +69,17 @@ def record(layout: Layout, pids: dict[str, int]) -> None:
 
 
 def stop_leftovers(layout: Layout) -> list[str]:
-    """Stops what a killed stack left running; the names of it. Only processes that were recorded, recognised by their start time."""
+    """Stops what a killed stack left running; the names of it.
+
+    Only groups whose leader was recorded: the leader lives and has the recorded start time, or is gone and its group is not
+    (no new process gets the number of a group that exists).
+    """
     path = layout.run / "pids.json"
-    left = {
-        name: int(known["pid"])
-        for name, known in read_json(path).items()
-        if known.get("started") and processes.identity(int(known["pid"])) == known["started"]
-    }
+    left = {}
+    for name, known in read_json(path).items():
+        pid, now = int(known["pid"]), processes.identity(int(known["pid"]))
+        if (now is not None and now == known.get("started")) or (now is None and processes.group_exists(pid)):
+            left[name] = pid
     for pid in left.values():
         processes.signal_group(pid, signal.SIGTERM)
     deadline = time.monotonic() + LEFTOVER_SECONDS

@@ -66,6 +66,17 @@ def signal_group(pid: int, number: int) -> None:
         return
 
 
+def group_exists(pid: int) -> bool:
+    """True while the process group `pid` has a member that is not yet gone."""
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return False  # see signal_group
+    return True
+
+
 def stop(process: Process, *, number: int = signal.SIGTERM, seconds: float = 10.0) -> None:
     """Asks the leader to end, waits up to `seconds`, then kills whatever is left of its group."""
     if process.poll() is None:

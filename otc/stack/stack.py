@@ -252,6 +252,7 @@ class Stack:
             # A killed beat leaves it, and the next one would refuse.
             prepare=lambda: pidfile.unlink(missing_ok=True),
             ready=lambda output: "beat: Starting" in output,
+            death_signal=signal.SIGKILL,
         )
 
     def _web(self, port: int) -> Service:

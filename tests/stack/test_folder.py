@@ -55,6 +55,22 @@ class TestLeftovers:
         assert left.wait(10) < 0
         assert lock.stop_leftovers(layout) == []
 
+    def test_are_stopped_when_only_their_leader_is_gone(self, layout):
+        leader = subprocess.Popen(
+            [
+                sys.executable,
+                "-S",
+                "-c",
+                "import os\nif os.fork() == 0:\n    import time; time.sleep(600)",
+            ],
+            start_new_session=True,
+        )
+        lock.record(layout, {"worker": leader.pid})
+        assert leader.wait() == 0
+        assert processes.group_exists(leader.pid)
+        assert lock.stop_leftovers(layout) == ["worker"]
+        processes.wait_until(lambda: not processes.group_exists(leader.pid), seconds=10, what="the child's end")
+
     def test_a_stranger_with_a_recycled_number_is_left_alone(self, layout):
         stranger = subprocess.Popen(
             [sys.executable, "-S", "-c", "import time; time.sleep(600)"], start_new_session=True
