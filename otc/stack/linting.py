@@ -19,6 +19,7 @@ Check = Callable[[], tuple[bool, str]]
 def run() -> int:
     """0 when every check holds."""
     node.install(PROJECT, dev=True)
+    os.environ["PATH"] = node.search_path()
     checks: dict[str, Check] = {
         "ruff check": _command(_module("ruff", "check", ".")),
         "ruff format": _command(_module("ruff", "format", "--check", ".")),

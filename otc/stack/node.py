@@ -85,14 +85,19 @@ def install(project: Path, *, dev: bool) -> bool:
     return True
 
 
+def search_path() -> str:
+    """PATH for programs that look for `node` by themselves: npm's scripts, forge's compiler."""
+    path = os.environ.get("PATH", os.defpath)
+    node = node_command()[0]
+    return path if shutil.which("node") == node else os.pathsep.join([str(Path(node).parent), path])
+
+
 def run(command: Sequence[str], *, cwd: Path, what: str) -> str:
     """Runs a Node program to its end and returns its output; StackError with the end of it when it fails."""
-    # Programs that npm starts look for `node` on the path.
-    path = os.pathsep.join([str(Path(node_command()[0]).parent), os.environ.get("PATH", os.defpath)])
     done = subprocess.run(
         command,
         cwd=cwd,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": search_path()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -43,6 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     named = bool(layers) or any(not word.startswith("-") for word in rest)
     wanted = layers if named else list(LAYERS)
     node.install(PROJECT, dev=True)
+    os.environ["PATH"] = node.search_path()
     assets.build(PROJECT)
     results: list[Result] = []
     failed = False
