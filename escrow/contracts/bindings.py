@@ -223,6 +223,43 @@ class SettlementTerms:
 
 
 @dataclass(frozen=True, slots=True)
+class Attestation:
+    ABI_TYPE: ClassVar[str] = "(bytes32,uint256,bytes32,uint256)"
+    WORDS: ClassVar[int] = 4
+
+    deal: str
+    units: int
+    evidence: str
+    valid_until: int
+
+    def abi_tuple(self) -> tuple[Any, ...]:
+        return (
+            words.raw(self.deal),
+            self.units,
+            words.raw(self.evidence),
+            self.valid_until,
+        )
+
+    @classmethod
+    def from_abi(cls, values: tuple[Any, ...]) -> Self:
+        return cls(
+            deal=words.hexed(values[0]),
+            units=values[1],
+            evidence=words.hexed(values[2]),
+            valid_until=values[3],
+        )
+
+    @classmethod
+    def from_words(cls, digits: str, start: int) -> Self:
+        return cls(
+            deal=words.bytes32_at(digits, start),
+            units=words.uint_at(digits, start + 1),
+            evidence=words.bytes32_at(digits, start + 2),
+            valid_until=words.uint_at(digits, start + 3),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     ABI_TYPE: ClassVar[str] = "(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32)"
     WORDS: ClassVar[int] = 14
@@ -300,39 +337,76 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Close:
+    ABI_TYPE: ClassVar[str] = "(bytes32,uint256,uint256,uint256)"
+    WORDS: ClassVar[int] = 4
+
+    deal: str
+    to_buyer: int
+    to_seller: int
+    deadline: int
+
+    def abi_tuple(self) -> tuple[Any, ...]:
+        return (
+            words.raw(self.deal),
+            self.to_buyer,
+            self.to_seller,
+            self.deadline,
+        )
+
+    @classmethod
+    def from_abi(cls, values: tuple[Any, ...]) -> Self:
+        return cls(
+            deal=words.hexed(values[0]),
+            to_buyer=values[1],
+            to_seller=values[2],
+            deadline=values[3],
+        )
+
+    @classmethod
+    def from_words(cls, digits: str, start: int) -> Self:
+        return cls(
+            deal=words.bytes32_at(digits, start),
+            to_buyer=words.uint_at(digits, start + 1),
+            to_seller=words.uint_at(digits, start + 2),
+            deadline=words.uint_at(digits, start + 3),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
-    ABI_TYPE: ClassVar[str] = "((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256,uint256,bool)"
+    ABI_TYPE: ClassVar[str] = "((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)"
     WORDS: ClassVar[int] = 15
 
     deal: Deal
+    to_escrow: bool
     tranche: int
     amount: int
-    to_escrow: bool
 
     def abi_tuple(self) -> tuple[Any, ...]:
         return (
             self.deal.abi_tuple(),
+            self.to_escrow,
             self.tranche,
             self.amount,
-            self.to_escrow,
         )
 
     @classmethod
     def from_abi(cls, values: tuple[Any, ...]) -> Self:
         return cls(
             deal=Deal.from_abi(values[0]),
-            tranche=values[1],
-            amount=values[2],
-            to_escrow=values[3],
+            to_escrow=values[1],
+            tranche=values[2],
+            amount=values[3],
         )
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
         return cls(
             deal=Deal.from_words(digits, start),
-            tranche=words.uint_at(digits, start + 12),
-            amount=words.uint_at(digits, start + 13),
-            to_escrow=words.bool_at(digits, start + 14),
+            to_escrow=words.bool_at(digits, start + 12),
+            tranche=words.uint_at(digits, start + 13),
+            amount=words.uint_at(digits, start + 14),
         )
 
 
@@ -364,6 +438,59 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class Resale:
+    ABI_TYPE: ClassVar[str] = "(bytes32,uint8,uint256,bool,address,uint256,uint256,uint256)"
+    WORDS: ClassVar[int] = 8
+
+    deal: str
+    side: int
+    price: int
+    lister_pays: bool
+    taker: str
+    expiry: int
+    epoch: int
+    salt: int
+
+    def abi_tuple(self) -> tuple[Any, ...]:
+        return (
+            words.raw(self.deal),
+            self.side,
+            self.price,
+            self.lister_pays,
+            self.taker,
+            self.expiry,
+            self.epoch,
+            self.salt,
+        )
+
+    @classmethod
+    def from_abi(cls, values: tuple[Any, ...]) -> Self:
+        return cls(
+            deal=words.hexed(values[0]),
+            side=values[1],
+            price=values[2],
+            lister_pays=values[3],
+            taker=values[4],
+            expiry=values[5],
+            epoch=values[6],
+            salt=values[7],
+        )
+
+    @classmethod
+    def from_words(cls, digits: str, start: int) -> Self:
+        return cls(
+            deal=words.bytes32_at(digits, start),
+            side=words.uint_at(digits, start + 1),
+            price=words.uint_at(digits, start + 2),
+            lister_pays=words.bool_at(digits, start + 3),
+            taker=words.address_at(digits, start + 4),
+            expiry=words.uint_at(digits, start + 5),
+            epoch=words.uint_at(digits, start + 6),
+            salt=words.uint_at(digits, start + 7),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TrancheOf:
     ABI_TYPE: ClassVar[str] = "((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)"
     WORDS: ClassVar[int] = 13
@@ -389,6 +516,68 @@ class TrancheOf:
         return cls(
             deal=Deal.from_words(digits, start),
             tranche=words.uint_at(digits, start + 12),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Appealed:
+    SIGNATURE: ClassVar[str] = "Appealed(bytes32,uint256)"
+    TOPIC0: ClassVar[str] = "0xe15bdfa86af1d1ced5b293ee9524da8380fe581ad590d0c194039026c5c0f6cc"
+
+    id: str
+    until: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 2)
+        digits = words.payload(data, 1)
+        return cls(
+            id=words.bytes32_at(topics[1][2:].lower(), 0),
+            until=words.uint_at(digits, 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    SIGNATURE: ClassVar[str] = "Attested(bytes32,uint256,bytes32,uint256)"
+    TOPIC0: ClassVar[str] = "0xd110e1c72d97ef37af658555e3bed536e4fe4a004615a945882601aace6de5eb"
+
+    id: str
+    units: int
+    evidence: str
+    until: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 2)
+        digits = words.payload(data, 3)
+        return cls(
+            id=words.bytes32_at(topics[1][2:].lower(), 0),
+            units=words.uint_at(digits, 0),
+            evidence=words.bytes32_at(digits, 1),
+            until=words.uint_at(digits, 2),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AutoDeliverSet:
+    SIGNATURE: ClassVar[str] = "AutoDeliverSet(address,bytes32,address,uint256)"
+    TOPIC0: ClassVar[str] = "0x64bf4f43fdd8251d14289c5fdb95cf70dfc446b49b3f0907948f430918c6914a"
+
+    seller: str
+    market: str
+    token: str
+    amount: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 4)
+        digits = words.payload(data, 1)
+        return cls(
+            seller=words.address_at(topics[1][2:].lower(), 0),
+            market=words.bytes32_at(topics[2][2:].lower(), 0),
+            token=words.address_at(topics[3][2:].lower(), 0),
+            amount=words.uint_at(digits, 0),
         )
 
 
@@ -487,6 +676,30 @@ class Deposited:
             user=words.address_at(topics[2][2:].lower(), 0),
             from_=words.address_at(topics[3][2:].lower(), 0),
             amount=words.uint_at(digits, 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    SIGNATURE: ClassVar[str] = "Disputed(bytes32,address,uint256,bytes32,uint256)"
+    TOPIC0: ClassVar[str] = "0x8a0bdab0ea9eb05f959ae1a9ea222e1c79ccff0e19a2e90b221914bef27aeb2d"
+
+    id: str
+    by: str
+    bond: int
+    evidence: str
+    until: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 3)
+        digits = words.payload(data, 3)
+        return cls(
+            id=words.bytes32_at(topics[1][2:].lower(), 0),
+            by=words.address_at(topics[2][2:].lower(), 0),
+            bond=words.uint_at(digits, 0),
+            evidence=words.bytes32_at(digits, 1),
+            until=words.uint_at(digits, 2),
         )
 
 
@@ -669,6 +882,28 @@ class MarketCreated:
 
 
 @dataclass(frozen=True, slots=True)
+class Matched:
+    SIGNATURE: ClassVar[str] = "Matched(bytes32,bytes32,bytes32,uint256)"
+    TOPIC0: ClassVar[str] = "0xdfde70f4c21659ad671564d91ce291c8f077247a33948c693aa44d258dd83705"
+
+    buy_hash: str
+    sell_hash: str
+    id: str
+    buy_filled: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 4)
+        digits = words.payload(data, 1)
+        return cls(
+            buy_hash=words.bytes32_at(topics[1][2:].lower(), 0),
+            sell_hash=words.bytes32_at(topics[2][2:].lower(), 0),
+            id=words.bytes32_at(topics[3][2:].lower(), 0),
+            buy_filled=words.uint_at(digits, 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class NoncesInvalidated:
     SIGNATURE: ClassVar[str] = "NoncesInvalidated(address,uint256,uint256)"
     TOPIC0: ClassVar[str] = "0x41a696ce0dbffb78931eef7ecfa24d3ab6270c8a321cc6564df24b38f16c4e4f"
@@ -781,6 +1016,36 @@ class Proposed:
 
 
 @dataclass(frozen=True, slots=True)
+class Resold:
+    SIGNATURE: ClassVar[str] = "Resold(bytes32,address,address,(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint8,uint256,bool,uint256)"
+    TOPIC0: ClassVar[str] = "0xef6467832ad7c36d661c71c592336732f9b742c9bdc1322c78db6c19630d9c21"
+
+    id: str
+    from_: str
+    to: str
+    deal: Deal
+    side: int
+    price: int
+    lister_pays: bool
+    salt: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 4)
+        digits = words.payload(data, 16)
+        return cls(
+            id=words.bytes32_at(topics[1][2:].lower(), 0),
+            from_=words.address_at(topics[2][2:].lower(), 0),
+            to=words.address_at(topics[3][2:].lower(), 0),
+            deal=Deal.from_words(digits, 0),
+            side=words.uint_at(digits, 12),
+            price=words.uint_at(digits, 13),
+            lister_pays=words.bool_at(digits, 14),
+            salt=words.uint_at(digits, 15),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     SIGNATURE: ClassVar[str] = "Settled(bytes32,uint256,uint8,bool,uint256,uint256,uint256)"
     TOPIC0: ClassVar[str] = "0x3d55bec23f9f08d470690c487dcb4f660f1eab13a4a14e95ed73ea85369122f4"
@@ -805,6 +1070,30 @@ class Settled:
             to_buyer=words.uint_at(digits, 3),
             to_seller=words.uint_at(digits, 4),
             fee=words.uint_at(digits, 5),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    SIGNATURE: ClassVar[str] = "Transferred(bytes32,address,address,(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint8)"
+    TOPIC0: ClassVar[str] = "0x4f6781cd3bd38e9d0c842cd4fd4454e3a7a066b07b3aa9829645e8ec3d3f910a"
+
+    id: str
+    from_: str
+    to: str
+    deal: Deal
+    side: int
+
+    @classmethod
+    def decode(cls, topics: Sequence[str], data: str) -> Self:
+        words.check_topics(topics, cls.TOPIC0, 4)
+        digits = words.payload(data, 13)
+        return cls(
+            id=words.bytes32_at(topics[1][2:].lower(), 0),
+            from_=words.address_at(topics[2][2:].lower(), 0),
+            to=words.address_at(topics[3][2:].lower(), 0),
+            deal=Deal.from_words(digits, 0),
+            side=words.uint_at(digits, 12),
         )
 
 
@@ -846,13 +1135,17 @@ class Withdrawn:
         )
 
 
-Event = CancelProposed | CancelWithdrawn | Cancelled | Delivered | Deposited | EIP712DomainChanged | EntryPaused | EpochBumped | Extended | FeeRecipientSet | FeeSet | FeesCollected | Filled | GuardianSet | MarketCreated | NoncesInvalidated | OfferCancelled | OwnershipTransferStarted | OwnershipTransferred | PayTokenSet | Proposed | Settled | Vetoed | Withdrawn
+Event = Appealed | Attested | AutoDeliverSet | CancelProposed | CancelWithdrawn | Cancelled | Delivered | Deposited | Disputed | EIP712DomainChanged | EntryPaused | EpochBumped | Extended | FeeRecipientSet | FeeSet | FeesCollected | Filled | GuardianSet | MarketCreated | Matched | NoncesInvalidated | OfferCancelled | OwnershipTransferStarted | OwnershipTransferred | PayTokenSet | Proposed | Resold | Settled | Transferred | Vetoed | Withdrawn
 EVENTS: dict[str, type[Event]] = {
+    Appealed.TOPIC0: Appealed,
+    Attested.TOPIC0: Attested,
+    AutoDeliverSet.TOPIC0: AutoDeliverSet,
     CancelProposed.TOPIC0: CancelProposed,
     CancelWithdrawn.TOPIC0: CancelWithdrawn,
     Cancelled.TOPIC0: Cancelled,
     Delivered.TOPIC0: Delivered,
     Deposited.TOPIC0: Deposited,
+    Disputed.TOPIC0: Disputed,
     EIP712DomainChanged.TOPIC0: EIP712DomainChanged,
     EntryPaused.TOPIC0: EntryPaused,
     EpochBumped.TOPIC0: EpochBumped,
@@ -863,13 +1156,16 @@ EVENTS: dict[str, type[Event]] = {
     Filled.TOPIC0: Filled,
     GuardianSet.TOPIC0: GuardianSet,
     MarketCreated.TOPIC0: MarketCreated,
+    Matched.TOPIC0: Matched,
     NoncesInvalidated.TOPIC0: NoncesInvalidated,
     OfferCancelled.TOPIC0: OfferCancelled,
     OwnershipTransferStarted.TOPIC0: OwnershipTransferStarted,
     OwnershipTransferred.TOPIC0: OwnershipTransferred,
     PayTokenSet.TOPIC0: PayTokenSet,
     Proposed.TOPIC0: Proposed,
+    Resold.TOPIC0: Resold,
     Settled.TOPIC0: Settled,
+    Transferred.TOPIC0: Transferred,
     Vetoed.TOPIC0: Vetoed,
     Withdrawn.TOPIC0: Withdrawn,
 }
@@ -882,19 +1178,27 @@ def decode_event(topics: Sequence[str], data: str) -> Event:
 
 SELECTORS: dict[str, str] = {
     "acceptOwnership()": "0x79ba5097",
+    "appeal((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0xae017f0d",
+    "attest((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),(bytes32,uint256,bytes32,uint256),bytes)": "0x19f3cbc2",
+    "attestationHash((bytes32,uint256,bytes32,uint256))": "0x376978db",
+    "attestationOf(bytes32)": "0xb174a9c4",
+    "autoDeliver(address,bytes32,address)": "0x7b0a16e0",
     "balances(address,address)": "0xc23f001f",
     "bumpEpoch()": "0xd6044f1d",
     "cancel((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32))": "0x74892a05",
+    "closeHash((bytes32,uint256,uint256,uint256))": "0x676209cc",
     "collectFees(address)": "0xa480ca79",
     "confirmCancel((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0x426c801f",
     "createMarket((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0x6ac0c4b8",
     "dealHash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))": "0x576e6243",
     "deals(bytes32)": "0x81cd872a",
-    "deliver(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256,uint256,bool))": "0xe816c08d",
-    "deliverBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256,uint256,bool)[])": "0x83cb7acc",
+    "deliver(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))": "0x04b3ac85",
+    "deliverBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)[])": "0x76657372",
+    "deliverFor(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))": "0xa52dacfc",
     "delivered(bytes32,uint256)": "0x2e256755",
     "deposit(address,uint256,address)": "0xf45346dc",
     "depositWithPermit(address,uint256,address,uint256,uint8,bytes32,bytes32)": "0xde27010a",
+    "dispute((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),bytes32)": "0x9c2cab34",
     "due((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)": "0x03314038",
     "eip712Domain()": "0x84b0196e",
     "epochs(address)": "0xdc132c02",
@@ -904,13 +1208,17 @@ SELECTORS: dict[str, str] = {
     "fees(address)": "0xfaaebd21",
     "fill((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256,bytes32)": "0x83673f71",
     "fillBatch(((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256,bytes32)[])": "0x516fe574",
+    "fillResale((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint8,uint256,bool,address,uint256,uint256,uint256),bytes,bytes32)": "0xcb1eb710",
     "filled(bytes32)": "0x288cdc91",
+    "finalize((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))": "0x413e71c1",
     "guardian()": "0x452a9320",
     "invalidateNonces(uint256,uint256)": "0x2bce68d2",
     "liabilities(address)": "0xb01083e2",
     "marketId((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0xb86302d2",
     "marketStatus(bytes32)": "0xccf04659",
+    "matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)": "0x7a2df9a3",
     "multicall(bytes[])": "0xac9650d8",
+    "mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)": "0x06023f13",
     "nonces(address,uint256)": "0x502e1a16",
     "offerHash((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32))": "0x0125d4ea",
     "owner()": "0x8da5cb5b",
@@ -924,6 +1232,10 @@ SELECTORS: dict[str, str] = {
     "refund((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))": "0x0ccff943",
     "refundBatch((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)[])": "0xb954fe85",
     "renounceOwnership()": "0x715018a6",
+    "resaleHash((bytes32,uint8,uint256,bool,address,uint256,uint256,uint256))": "0xf4317db7",
+    "rule((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),uint256)": "0xc3012cb0",
+    "ruleTimeout((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))": "0x2b4e8c50",
+    "setAutoDeliver(bytes32,address,uint256)": "0xdbc00f74",
     "setFee(uint256)": "0x69fe0e2d",
     "setFeeRecipient(address)": "0xe74b981b",
     "setGuardian(address)": "0x8a0dac4a",
@@ -932,6 +1244,7 @@ SELECTORS: dict[str, str] = {
     "slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)": "0x122f2cd6",
     "slashBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)[])": "0xb2df743c",
     "transferOwnership(address)": "0xf2fde38b",
+    "transferPosition((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint8,address,bytes32)": "0x1ac861ca",
     "veto((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0x5cb351b4",
     "withdraw(address,uint256,address)": "0x69328dec",
     "withdrawCancel((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0x806ff01a",
@@ -939,10 +1252,15 @@ SELECTORS: dict[str, str] = {
 ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "0x9996b315": ("AddressEmptyCode", (("target", "address"), )),
     "0xcfd4346c": ("AlreadyExtended", (("market", "bytes32"), )),
+    "0x444a12ec": ("AppealsExhausted", (("id", "bytes32"), )),
+    "0x75e7b175": ("BadAttestation", (("units", "uint256"), ("whole", "uint256"), )),
     "0xf9d3352c": ("BadFill", (("units", "uint256"), ("minimum", "uint256"), ("left", "uint256"), )),
     "0x14bdf141": ("BadOffer", (("what", "bytes32"), )),
+    "0x4164d5b2": ("BadReceiver", (("to", "address"), )),
+    "0xe4fe737c": ("BadResale", (("what", "bytes32"), )),
     "0x0d3cd329": ("BadSettlement", (("what", "bytes32"), )),
     "0x9a7d38d9": ("BadSignature", (("signer", "address"), )),
+    "0x709d8cd0": ("BadSplit", (("given", "uint256"), ("locked", "uint256"), )),
     "0xaf0085e3": ("BadTerms", (("what", "bytes32"), )),
     "0x732d20af": ("BadToken", (("token", "address"), )),
     "0xf9a1a82e": ("BadTranche", (("tranche", "uint256"), ("tranches", "uint256"), )),
@@ -956,8 +1274,10 @@ ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "0x861da4bd": ("InsufficientBalance", (("token", "address"), ("user", "address"), ("has", "uint256"), ("needs", "uint256"), )),
     "0xb3512b0c": ("InvalidShortString", ()),
     "0x0239bcdb": ("MarketExists", (("market", "bytes32"), )),
+    "0x4e8a4877": ("NoMatch", (("what", "bytes32"), )),
     "0xccc7a958": ("NoSettlement", (("market", "bytes32"), )),
     "0x9cb40a40": ("NotAllowed", (("caller", "address"), ("expected", "address"), )),
+    "0x6f31ae50": ("NotAttestedKind", (("market", "bytes32"), )),
     "0x3eb0270f": ("NotRefundable", (("market", "bytes32"), ("status", "uint8"), ("longStop", "uint256"), )),
     "0x33f2412d": ("NothingDelivered", (("token", "address"), )),
     "0x82b63048": ("OfferConsumed", (("offerHash", "bytes32"), )),
@@ -968,15 +1288,18 @@ ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "0x5274afe7": ("SafeERC20FailedOperation", (("token", "address"), )),
     "0xff9f94ec": ("SelfTrade", (("user", "address"), )),
     "0x305a27a9": ("StringTooLong", (("str", "string"), )),
+    "0x65340458": ("TermsMismatch", (("market", "bytes32"), )),
     "0xd0b1b2a7": ("TokenHasNoCode", (("token", "address"), )),
     "0x94403b70": ("TokenNotAllowed", (("token", "address"), )),
     "0xe58369d1": ("TooEarly", (("opensAt", "uint256"), ("nowTs", "uint256"), )),
+    "0x6073b21f": ("TooMuch", (("amount", "uint256"), ("most", "uint256"), )),
     "0x6a28e6ff": ("TrancheClosed", (("id", "bytes32"), ("tranche", "uint256"), )),
     "0x6a196fcb": ("UnknownDeal", (("id", "bytes32"), )),
     "0x64d7c3f1": ("UnknownMarket", (("market", "bytes32"), )),
     "0xb013264c": ("WrongAmountReceived", (("token", "address"), ("expected", "uint256"), ("received", "uint256"), )),
     "0xe3261898": ("WrongEpoch", (("signed", "uint256"), ("current", "uint256"), )),
     "0xf583ada7": ("WrongMarketStatus", (("market", "bytes32"), ("status", "uint8"), )),
+    "0x63472029": ("WrongPhase", (("id", "bytes32"), ("phase", "uint256"), )),
     "0xd92e233d": ("ZeroAddress", ()),
     "0x1f2a2005": ("ZeroAmount", ()),
 }
@@ -989,6 +1312,43 @@ def decode_error(data: str) -> ContractError | None:
 
 def encode_accept_ownership() -> str:
     return words.call("0x79ba5097", [], ())
+
+
+def encode_appeal(deal: Deal, terms: MarketTerms) -> str:
+    return words.call("0xae017f0d", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32)"], (deal.abi_tuple(), terms.abi_tuple(), ))
+
+
+def encode_attest(deal: Deal, terms: MarketTerms, attestation: Attestation, signature: bytes) -> str:
+    return words.call("0x19f3cbc2", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32)", "(bytes32,uint256,bytes32,uint256)", "bytes"], (deal.abi_tuple(), terms.abi_tuple(), attestation.abi_tuple(), signature, ))
+
+
+def encode_attestation_hash(attestation: Attestation) -> str:
+    return words.call("0x376978db", ["(bytes32,uint256,bytes32,uint256)"], (attestation.abi_tuple(), ))
+
+
+def decode_attestation_hash_result(data: str) -> str:
+    values = words.result(["bytes32"], data)
+    value: str = words.hexed(values[0])
+    return value
+
+
+def encode_attestation_of(id: str) -> str:
+    return words.call("0xb174a9c4", ["bytes32"], (words.raw(id), ))
+
+
+def decode_attestation_of_result(data: str) -> tuple[int, int, int, int, int]:
+    values = words.result(["uint256", "uint256", "uint256", "uint256", "uint256"], data)
+    return (values[0], values[1], values[2], values[3], values[4])
+
+
+def encode_auto_deliver(seller: str, market: str, token: str) -> str:
+    return words.call("0x7b0a16e0", ["address", "bytes32", "address"], (seller, words.raw(market), token, ))
+
+
+def decode_auto_deliver_result(data: str) -> int:
+    values = words.result(["uint256"], data)
+    value: int = values[0]
+    return value
 
 
 def encode_balances(token: str, user: str) -> str:
@@ -1007,6 +1367,16 @@ def encode_bump_epoch() -> str:
 
 def encode_cancel(offer: Offer) -> str:
     return words.call("0x74892a05", ["(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32)"], (offer.abi_tuple(), ))
+
+
+def encode_close_hash(close: Close) -> str:
+    return words.call("0x676209cc", ["(bytes32,uint256,uint256,uint256)"], (close.abi_tuple(), ))
+
+
+def decode_close_hash_result(data: str) -> str:
+    values = words.result(["bytes32"], data)
+    value: str = words.hexed(values[0])
+    return value
 
 
 def encode_collect_fees(token: str) -> str:
@@ -1042,11 +1412,15 @@ def decode_deals_result(data: str) -> str:
 
 
 def encode_deliver(delivery: Delivery) -> str:
-    return words.call("0xe816c08d", ["((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256,uint256,bool)"], (delivery.abi_tuple(), ))
+    return words.call("0x04b3ac85", ["((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)"], (delivery.abi_tuple(), ))
 
 
 def encode_deliver_batch(deliveries: Sequence[Delivery]) -> str:
-    return words.call("0x83cb7acc", ["((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256,uint256,bool)[]"], ([item.abi_tuple() for item in deliveries], ))
+    return words.call("0x76657372", ["((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)[]"], ([item.abi_tuple() for item in deliveries], ))
+
+
+def encode_deliver_for(d: Delivery) -> str:
+    return words.call("0xa52dacfc", ["((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)"], (d.abi_tuple(), ))
 
 
 def encode_delivered(id: str, tranche: int) -> str:
@@ -1065,6 +1439,10 @@ def encode_deposit(token: str, amount: int, to: str) -> str:
 
 def encode_deposit_with_permit(token: str, amount: int, to: str, deadline: int, v: int, r: str, s: str) -> str:
     return words.call("0xde27010a", ["address", "uint256", "address", "uint256", "uint8", "bytes32", "bytes32"], (token, amount, to, deadline, v, words.raw(r), words.raw(s), ))
+
+
+def encode_dispute(deal: Deal, terms: MarketTerms, evidence: str) -> str:
+    return words.call("0x9c2cab34", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32)", "bytes32"], (deal.abi_tuple(), terms.abi_tuple(), words.raw(evidence), ))
 
 
 def encode_due(deal: Deal, tranche: int) -> str:
@@ -1138,6 +1516,10 @@ def encode_fill_batch(fills: Sequence[Fill]) -> str:
     return words.call("0x516fe574", ["((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256,bytes32)[]"], ([item.abi_tuple() for item in fills], ))
 
 
+def encode_fill_resale(deal: Deal, resale: Resale, signature: bytes, taker_ref: str) -> str:
+    return words.call("0xcb1eb710", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "(bytes32,uint8,uint256,bool,address,uint256,uint256,uint256)", "bytes", "bytes32"], (deal.abi_tuple(), resale.abi_tuple(), signature, words.raw(taker_ref), ))
+
+
 def encode_filled(offer_hash: str) -> str:
     return words.call("0x288cdc91", ["bytes32"], (words.raw(offer_hash), ))
 
@@ -1146,6 +1528,10 @@ def decode_filled_result(data: str) -> int:
     values = words.result(["uint256"], data)
     value: int = values[0]
     return value
+
+
+def encode_finalize(deal: Deal) -> str:
+    return words.call("0x413e71c1", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)"], (deal.abi_tuple(), ))
 
 
 def encode_guardian() -> str:
@@ -1191,8 +1577,16 @@ def decode_market_status_result(data: str) -> tuple[int, int, int]:
     return (values[0], values[1], values[2])
 
 
+def encode_match_offers(buy: Offer, buy_signature: bytes, sell: Offer, sell_signature: bytes, units: int) -> str:
+    return words.call("0x7a2df9a3", ["(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32)", "bytes", "(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32)", "bytes", "uint256"], (buy.abi_tuple(), buy_signature, sell.abi_tuple(), sell_signature, units, ))
+
+
 def encode_multicall(data: Sequence[bytes]) -> str:
     return words.call("0xac9650d8", ["bytes[]"], ([item for item in data], ))
+
+
+def encode_mutual_close(deal: Deal, close: Close, buyer_signature: bytes, seller_signature: bytes) -> str:
+    return words.call("0x06023f13", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "(bytes32,uint256,uint256,uint256)", "bytes", "bytes"], (deal.abi_tuple(), close.abi_tuple(), buyer_signature, seller_signature, ))
 
 
 def encode_nonces(maker: str, word: int) -> str:
@@ -1289,6 +1683,28 @@ def encode_renounce_ownership() -> str:
     return words.call("0x715018a6", [], ())
 
 
+def encode_resale_hash(resale: Resale) -> str:
+    return words.call("0xf4317db7", ["(bytes32,uint8,uint256,bool,address,uint256,uint256,uint256)"], (resale.abi_tuple(), ))
+
+
+def decode_resale_hash_result(data: str) -> str:
+    values = words.result(["bytes32"], data)
+    value: str = words.hexed(values[0])
+    return value
+
+
+def encode_rule(deal: Deal, terms: MarketTerms, to_seller: int) -> str:
+    return words.call("0xc3012cb0", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32)", "uint256"], (deal.abi_tuple(), terms.abi_tuple(), to_seller, ))
+
+
+def encode_rule_timeout(deal: Deal) -> str:
+    return words.call("0x2b4e8c50", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)"], (deal.abi_tuple(), ))
+
+
+def encode_set_auto_deliver(market: str, token: str, amount: int) -> str:
+    return words.call("0xdbc00f74", ["bytes32", "address", "uint256"], (words.raw(market), token, amount, ))
+
+
 def encode_set_fee(bps: int) -> str:
     return words.call("0x69fe0e2d", ["uint256"], (bps, ))
 
@@ -1325,6 +1741,10 @@ def encode_slash_batch(items: Sequence[TrancheOf]) -> str:
 
 def encode_transfer_ownership(new_owner: str) -> str:
     return words.call("0xf2fde38b", ["address"], (new_owner, ))
+
+
+def encode_transfer_position(deal: Deal, side: int, to: str, ref: str) -> str:
+    return words.call("0x1ac861ca", ["(bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)", "uint8", "address", "bytes32"], (deal.abi_tuple(), side, to, words.raw(ref), ))
 
 
 def encode_veto(terms: MarketTerms) -> str:

@@ -13,10 +13,12 @@ abstract contract Markets is State {
     uint256 internal constant MAX_EXTENSION = 48 hours;
     uint256 internal constant CANCEL_DELAY = 72 hours;
     uint256 internal constant MAX_TRANCHES = 64;
+    uint256 internal constant MAX_CHALLENGE = 30 days;
+    uint256 internal constant MAX_ARBITRATION = 90 days;
     uint256 internal constant BPS = 10_000;
     uint256 private constant TERMS_BYTES = 544; // 17 words
 
-    function createMarket(MarketTerms memory terms) external nonReentrant returns (bytes32 market) {
+    function createMarket(MarketTerms calldata terms) external nonReentrant returns (bytes32 market) {
         _checkTerms(terms);
         market = marketId(terms);
         if (_markets[market].entry.status() != 0) revert MarketExists(market);
@@ -24,8 +26,12 @@ abstract contract Markets is State {
         emit MarketCreated(market, terms);
     }
 
-    function propose(MarketTerms memory terms, SettlementTerms memory settlement) external nonReentrant {
-        (bytes32 market, Market storage m) = _marketIn(terms, OPEN);
+    /// @dev What of a settlement only the kind of escrow can judge: `terms.settlement` is ONCHAIN.
+    function _checkToken(address token) internal view virtual;
+
+    function _propose(MarketTerms calldata terms, SettlementTerms calldata settlement) internal returns (bytes32 market) {
+        Market storage m;
+        (market, m) = _marketIn(terms, OPEN);
         _requireCaller(terms.resolver);
         uint256 finalAt = block.timestamp + terms.objection;
         _checkSettlement(terms, settlement, finalAt);
@@ -39,11 +45,11 @@ abstract contract Markets is State {
         emit Proposed(market, settlement, finalAt);
     }
 
-    function veto(MarketTerms memory terms) external nonReentrant {
+    function veto(MarketTerms calldata terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED);
         _requireCaller(terms.guardian);
         uint256 finalAt = m.entry.proposedAt() + terms.objection;
-        if (block.timestamp >= finalAt) revert Deadline(finalAt - 1, block.timestamp);
+        _notAfter(finalAt - 1);
 
         m.entry = m.entry.withStatus(OPEN, 0);
         m.window = Window.wrap(0);
@@ -52,21 +58,20 @@ abstract contract Markets is State {
         emit Vetoed(market);
     }
 
-    function extend(MarketTerms memory terms, uint32 extra) external nonReentrant {
+    function extend(MarketTerms calldata terms, uint32 extra) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED);
         _requireCaller(terms.resolver);
         if (m.rest.extended) revert AlreadyExtended(market);
         if (extra == 0 || extra > MAX_EXTENSION) revert BadSettlement("extra");
         Window w = m.window;
-        uint256 deadline = w.start() + w.window();
-        if (block.timestamp > deadline) revert Deadline(deadline, block.timestamp);
+        _notAfter(w.start() + w.window());
 
         m.rest.extended = true;
         m.window = w.withExtra(extra);
         emit Extended(market, w.window() + extra);
     }
 
-    function proposeCancel(MarketTerms memory terms) external nonReentrant {
+    function proposeCancel(MarketTerms calldata terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, OPEN);
         _requireCaller(terms.resolver);
         m.entry = m.entry.withStatus(CANCEL_PROPOSED, 0);
@@ -74,7 +79,7 @@ abstract contract Markets is State {
         emit CancelProposed(market, block.timestamp + CANCEL_DELAY);
     }
 
-    function withdrawCancel(MarketTerms memory terms) external nonReentrant {
+    function withdrawCancel(MarketTerms calldata terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED);
         _requireCaller(terms.resolver);
         m.entry = m.entry.withStatus(OPEN, 0);
@@ -82,21 +87,22 @@ abstract contract Markets is State {
         emit CancelWithdrawn(market);
     }
 
-    function confirmCancel(MarketTerms memory terms) external nonReentrant {
+    function confirmCancel(MarketTerms calldata terms) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED);
         _requireCaller(terms.guardian);
-        uint256 confirmableAt = uint256(m.rest.cancelProposedAt) + CANCEL_DELAY;
-        if (block.timestamp < confirmableAt) revert TooEarly(confirmableAt, block.timestamp);
+        _notBefore(uint256(m.rest.cancelProposedAt) + CANCEL_DELAY);
         m.entry = m.entry.withStatus(CANCELLED, 0);
         emit Cancelled(market);
     }
 
     // ------------------------------------------------------------------ views
 
-    function marketId(MarketTerms memory terms) public pure returns (bytes32 market) {
-        // a struct of words lies in memory as abi.encode would put it
+    function marketId(MarketTerms calldata terms) public pure returns (bytes32 market) {
+        // a struct of words lies in calldata as abi.encode would put it; with dirty bits it is no market's
         assembly ("memory-safe") {
-            market := keccak256(terms, TERMS_BYTES)
+            let free := mload(0x40)
+            calldatacopy(free, terms, TERMS_BYTES)
+            market := keccak256(free, TERMS_BYTES)
         }
     }
 
@@ -123,7 +129,7 @@ abstract contract Markets is State {
 
     // ------------------------------------------------------------------ rules
 
-    function _marketIn(MarketTerms memory terms, uint8 wanted) private view returns (bytes32 market, Market storage m) {
+    function _marketIn(MarketTerms calldata terms, uint8 wanted) private view returns (bytes32 market, Market storage m) {
         market = marketId(terms);
         m = _markets[market];
         uint8 status = m.entry.status();
@@ -131,17 +137,12 @@ abstract contract Markets is State {
         if (status != wanted) revert WrongMarketStatus(market, status);
     }
 
-    function _checkTerms(MarketTerms memory terms) private view {
+    function _checkTerms(MarketTerms calldata terms) private view {
         if (!payTokenAllowed[terms.payToken]) revert TokenNotAllowed(terms.payToken);
         if (terms.resolver == address(0)) revert BadTerms("resolver");
         if (terms.guardian == address(0) || terms.guardian == terms.resolver) revert BadTerms("guardian");
         if (terms.kind > 3) revert BadTerms("kind");
-        if (terms.settlement != 0) revert BadTerms("settlement");
-        if (terms.attestor != address(0)) revert BadTerms("attestor");
-        if (terms.arbitrator != address(0)) revert BadTerms("arbitrator");
-        if (terms.challenge != 0) revert BadTerms("challenge");
-        if (terms.arbitrationWindow != 0) revert BadTerms("arbitrationWindow");
-        if (terms.bondBps != 0) revert BadTerms("bondBps");
+        _checkProof(terms);
         if (terms.objection < MIN_PERIOD || terms.objection > MAX_OBJECTION) revert BadTerms("objection");
         if (terms.minWindow < MIN_PERIOD) revert BadTerms("minWindow");
         if (terms.maxWindow < terms.minWindow || terms.maxWindow > MAX_WINDOW) revert BadTerms("maxWindow");
@@ -149,8 +150,34 @@ abstract contract Markets is State {
         if ((terms.maxRatioNum == 0) != (terms.maxRatioDen == 0)) revert BadTerms("maxRatio");
     }
 
-    function _checkSettlement(MarketTerms memory terms, SettlementTerms memory s, uint256 finalAt) private view {
-        if (s.token.code.length == 0) revert TokenHasNoCode(s.token);
+    /// @dev Who proves and who judges a delivery outside the escrow: all of it, or nothing.
+    function _checkProof(MarketTerms calldata terms) private pure {
+        if (terms.settlement == ONCHAIN) {
+            if (terms.attestor != address(0)) revert BadTerms("attestor");
+            if (terms.arbitrator != address(0)) revert BadTerms("arbitrator");
+            if (terms.challenge != 0) revert BadTerms("challenge");
+            if (terms.arbitrationWindow != 0) revert BadTerms("arbitrationWindow");
+            if (terms.bondBps != 0) revert BadTerms("bondBps");
+            return;
+        }
+        if (terms.settlement != ATTESTED) revert BadTerms("settlement");
+        if (terms.attestor == address(0)) revert BadTerms("attestor");
+        if (terms.arbitrator == address(0) || terms.arbitrator == terms.attestor) revert BadTerms("arbitrator");
+        if (terms.challenge < MIN_PERIOD || terms.challenge > MAX_CHALLENGE) revert BadTerms("challenge");
+        if (terms.arbitrationWindow < MIN_PERIOD || terms.arbitrationWindow > MAX_ARBITRATION) {
+            revert BadTerms("arbitrationWindow");
+        }
+        if (terms.bondBps > BPS) revert BadTerms("bondBps");
+    }
+
+    function _checkSettlement(MarketTerms calldata terms, SettlementTerms calldata s, uint256 finalAt) private view {
+        if (terms.settlement == ATTESTED) {
+            if (s.token != address(0)) revert BadSettlement("token");
+            if (s.tranches != 1) revert BadSettlement("tranches");
+        } else {
+            if (s.token.code.length == 0) revert TokenHasNoCode(s.token);
+            _checkToken(s.token);
+        }
         if (s.ratioNum == 0 || s.ratioDen == 0) revert BadSettlement("ratio");
         if (terms.maxRatioDen != 0) {
             // products of 128-bit numbers: no overflow

@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {State} from "./State.sol";
 import {Entry} from "./lib/Packed.sol";
 import {Signatures} from "./lib/Signatures.sol";
 
 /// @title Offers: signed intentions, consumed in one place, opened as deals of one slot.
-abstract contract Offers is State, EIP712 {
+abstract contract Offers is State {
     bytes32 internal constant OFFER_TYPEHASH = keccak256(
         "Offer(address maker,address taker,uint8 side,bytes32 market,address payToken,uint256 units,uint256 payment,"
         "uint256 collateral,uint256 minFill,uint256 maxFeeBps,uint256 expiry,uint256 epoch,uint256 salt,bytes32 ref)"
     );
     uint256 private constant OFFER_BYTES = 448; // 14 words
-    uint256 private constant DEAL_BYTES = 384; // 12 words
 
     function fill(Offer calldata offer, bytes calldata, uint256, bytes32) external nonReentrant returns (bytes32 id) {
         Fill calldata item;
@@ -31,6 +29,56 @@ abstract contract Offers is State, EIP712 {
         for (uint256 i = 0; i < fills.length; ++i) {
             ids[i] = _fill(fills[i], fee);
         }
+    }
+
+    function matchOffers(
+        Offer calldata buy,
+        bytes calldata buySignature,
+        Offer calldata sell,
+        bytes calldata sellSignature,
+        uint256 units
+    )
+        external
+        nonReentrant
+        returns (bytes32)
+    {
+        uint256 fee = _requireEntryOpen();
+        (address buyer, address seller) = (buy.maker, sell.maker);
+        if (buy.side != 0 || sell.side != 1) revert BadOffer("side");
+        if (buy.market != sell.market) revert NoMatch("market");
+        if (buy.taker != address(0) && buy.taker != seller) revert NotAllowed(seller, buy.taker);
+        if (sell.taker != address(0) && sell.taker != buyer) revert NotAllowed(buyer, sell.taker);
+        (bytes32 buyHash, bytes32 sellHash) = (offerHash(buy), offerHash(sell));
+        uint256 buyBefore = _consume(buy, buyer, buyHash, buySignature, units, fee);
+        uint256 sellBefore = _consume(sell, seller, sellHash, sellSignature, units, fee);
+
+        Deal memory deal = Deal({
+            id: Hashes.efficientKeccak256(sellHash, bytes32(sellBefore)),
+            market: buy.market,
+            buyer: buyer,
+            seller: seller,
+            payToken: buy.payToken,
+            units: units,
+            payment: _midpoint(
+                _leg(sell.payment, sellBefore, units, sell.units),
+                _leg(buy.payment, buyBefore, units, buy.units),
+                "payment"
+            ),
+            collateral: _midpoint(
+                _leg(buy.collateral, buyBefore, units, buy.units),
+                _leg(sell.collateral, sellBefore, units, sell.units),
+                "collateral"
+            ),
+            feeBps: fee,
+            buyerRef: buy.ref,
+            sellerRef: sell.ref,
+            openedAt: block.timestamp
+        });
+        unchecked {
+            _open(deal, sellHash, 1, sellBefore + units);
+            emit Matched(buyHash, sellHash, deal.id, buyBefore + units);
+        }
+        return deal.id;
     }
 
     /// @notice By the maker. Does nothing when the offer is consumed already, so that a batch of cancels never fails.
@@ -57,15 +105,12 @@ abstract contract Offers is State, EIP712 {
     }
 
     /// @notice The EIP-712 hash. All fields are words, in the order of the type: the struct's bytes are its encoding.
-    function offerHash(Offer calldata offer) public view returns (bytes32 hash) {
-        bytes32 typeHash = OFFER_TYPEHASH;
+    function offerHash(Offer calldata offer) public view returns (bytes32) {
+        uint256 offset;
         assembly ("memory-safe") {
-            let free := mload(0x40)
-            mstore(free, typeHash)
-            calldatacopy(add(free, 0x20), offer, OFFER_BYTES)
-            hash := keccak256(free, add(OFFER_BYTES, 0x20))
+            offset := offer
         }
-        hash = _hashTypedDataV4(hash);
+        return _typedHash(OFFER_TYPEHASH, offset, OFFER_BYTES);
     }
 
     // ------------------------------------------------------------------ the one path
@@ -119,7 +164,7 @@ abstract contract Offers is State, EIP712 {
         uint256 units,
         uint256 fee
     )
-        internal
+        private
         returns (uint256 before)
     {
         if (block.timestamp > offer.expiry) revert Deadline(offer.expiry, block.timestamp);
@@ -128,7 +173,7 @@ abstract contract Offers is State, EIP712 {
         // below 2^128 no product of two amounts overflows
         if ((total | offer.payment | offer.collateral) >> 128 != 0) revert BadOffer("amount");
         if (offer.minFill == 0 || offer.minFill > total) revert BadOffer("minFill");
-        _requireTradable(offer);
+        _requireTradable(offer.market, offer.payToken);
         uint256 epoch = epochs[maker];
         if (offer.epoch != epoch) revert WrongEpoch(offer.epoch, epoch);
         if (!Signatures.isValid(maker, hash, signature)) revert BadSignature(maker);
@@ -148,28 +193,19 @@ abstract contract Offers is State, EIP712 {
         }
     }
 
-    function _requireTradable(Offer calldata offer) private view {
-        Entry entry = _markets[offer.market].entry;
+    /// @dev Fills and changes of hands: only while the market is OPEN and can still settle.
+    function _requireTradable(bytes32 market, address payToken) internal view {
+        Entry entry = _markets[market].entry;
         if (entry.status() != OPEN) {
-            if (entry.status() == 0) revert UnknownMarket(offer.market);
-            revert WrongMarketStatus(offer.market, entry.status());
+            if (entry.status() == 0) revert UnknownMarket(market);
+            revert WrongMarketStatus(market, entry.status());
         }
         if (block.timestamp > entry.longStop()) revert Deadline(entry.longStop(), block.timestamp);
-        if (offer.payToken != entry.payToken()) revert BadOffer("payToken");
-    }
-
-    /// @dev False when the nonce was used before.
-    function _useNonce(address maker, uint256 salt) private returns (bool) {
-        Cell storage word = nonces[maker][salt >> 8];
-        uint256 used = word.value;
-        uint256 bit = 1 << (salt & 0xff);
-        if (used & bit != 0) return false;
-        word.value = used | bit;
-        return true;
+        if (payToken != entry.payToken()) revert BadOffer("payToken");
     }
 
     /// @dev Locks both sides, writes the deal's slot, and logs. The id is fresh: an offer's units are consumed once.
-    function _open(Deal memory deal, bytes32 hash, uint256 side, uint256 filledNow) internal {
+    function _open(Deal memory deal, bytes32 hash, uint256 side, uint256 filledNow) private {
         (address buyer, address seller, address payToken) = (deal.buyer, deal.seller, deal.payToken);
         (uint256 payment, uint256 collateral) = (deal.payment, deal.collateral);
         if (buyer == seller) revert SelfTrade(buyer);
@@ -188,6 +224,14 @@ abstract contract Offers is State, EIP712 {
             log4(data, add(DEAL_BYTES, 0x40), topic, hash, buyer, seller)
         }
         deals[deal.id] = stored;
+    }
+
+    /// @dev Half-way, rounded down, between what one side asks and the most that the other gives.
+    function _midpoint(uint256 asked, uint256 most, bytes32 what) private pure returns (uint256) {
+        if (asked > most) revert NoMatch(what);
+        unchecked {
+            return (asked + most) / 2;
+        }
     }
 
     /// @dev A difference of cumulative floors: all fills of an offer sum to what was signed. Inputs < 2^128.

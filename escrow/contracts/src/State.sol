@@ -2,15 +2,16 @@
 pragma solidity ^0.8.30;
 
 import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IOTCErrors} from "./interfaces/IOTCErrors.sol";
-import {IOTCEscrow} from "./interfaces/IOTCEscrow.sol";
+import {IEscrow} from "./interfaces/IEscrow.sol";
 import {Entry, Ratio, Window} from "./lib/Packed.sol";
 
 /// @title What the escrow remembers, and the two ways in which a free balance changes.
 /// @dev Every function that changes state is nonReentrant. Views are not locked: whenever a token or a wallet is
 /// called, storage is consistent (a withdrawal is booked before, an arrival after the call).
-abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuardTransient {
+abstract contract State is IEscrow, IOTCErrors, Ownable2Step, EIP712, ReentrancyGuardTransient {
     // market status
     uint8 internal constant OPEN = 1;
     uint8 internal constant PROPOSED = 2; // FINAL once proposedAt + objection <= now
@@ -21,7 +22,16 @@ abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuard
     uint8 internal constant DELIVERED = 1;
     uint8 internal constant SLASHED = 2;
     uint8 internal constant REFUNDED = 3;
+    uint8 internal constant MUTUAL = 4;
+    uint8 internal constant RULED = 5;
+    uint8 internal constant TIMED_OUT = 6;
     uint256 internal constant LAST_OUTCOME = 6;
+
+    // how a market settles
+    uint8 internal constant ONCHAIN = 0;
+    uint8 internal constant ATTESTED = 1;
+
+    uint256 internal constant DEAL_BYTES = 384; // 12 words
 
     /// @dev A number that is read and then written: a reference to it is hashed for once.
     struct Cell {
@@ -58,7 +68,7 @@ abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuard
 
     /// @notice `dealHash` while open (with the lowest bit set once the deal has progress), then the outcome, 1..6.
     mapping(bytes32 id => bytes32) public deals;
-    /// @notice Only for multi-tranche deals: bit i, tranche i is resolved; bit 64 + i, it was slashed.
+    /// @notice Of multi-tranche deals: bit i, tranche i is resolved; bit 64 + i, it was slashed. Of attested ones: a Proof.
     mapping(bytes32 id => uint256) public progress;
     mapping(bytes32 id => mapping(uint256 tranche => uint256)) public delivered;
 
@@ -85,6 +95,35 @@ abstract contract State is IOTCEscrow, IOTCErrors, Ownable2Step, ReentrancyGuard
         Config memory config = _config;
         if (block.timestamp < config.pausedUntil) revert EntryIsPaused(config.pausedUntil);
         return config.feeBps;
+    }
+
+    /// @dev EIP-712, of a struct in calldata whose fields are all words in the order of the type: its bytes are its encoding.
+    function _typedHash(bytes32 typeHash, uint256 offset, uint256 size) internal view returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, typeHash)
+            calldatacopy(add(free, 0x20), offset, size)
+            hash := keccak256(free, add(size, 0x20))
+        }
+        return _hashTypedDataV4(hash);
+    }
+
+    /// @dev False when the nonce was used before.
+    function _useNonce(address maker, uint256 salt) internal returns (bool) {
+        Cell storage word = nonces[maker][salt >> 8];
+        uint256 used = word.value;
+        uint256 bit = 1 << (salt & 0xff);
+        if (used & bit != 0) return false;
+        word.value = used | bit;
+        return true;
+    }
+
+    function _notAfter(uint256 deadline) internal view {
+        if (block.timestamp > deadline) revert Deadline(deadline, block.timestamp);
+    }
+
+    function _notBefore(uint256 opensAt) internal view {
+        if (block.timestamp < opensAt) revert TooEarly(opensAt, block.timestamp);
     }
 
     function _requireCaller(address expected) internal view {

@@ -50,6 +50,11 @@ interface IOTCErrors {
     /// @notice `minimum` is the smallest fill now, `left` the largest.
     error BadFill(uint256 units, uint256 minimum, uint256 left);
 
+    /// @notice The two offers do not meet: `what` is market, payment or collateral, as ASCII.
+    error NoMatch(bytes32 what);
+    /// @notice `what` is the name of the field that breaks a rule, as ASCII.
+    error BadResale(bytes32 what);
+
     // ------------------------------------------------------------------ deals
 
     error UnknownDeal(bytes32 id);
@@ -59,7 +64,25 @@ interface IOTCErrors {
     error TrancheClosed(bytes32 id, uint256 tranche);
     error BadTranche(uint256 tranche, uint256 tranches);
     error NothingDelivered(address token);
+    /// @notice More than is still due in the tranche, or than the seller's standing approval.
+    error TooMuch(uint256 amount, uint256 most);
     error NotRefundable(bytes32 market, uint8 status, uint256 longStop);
+
+    /// @notice The terms are not those of the deal's market.
+    error TermsMismatch(bytes32 market);
+    /// @notice `given` is not what is locked in the deal: `locked`; of a ruling, it is more.
+    error BadSplit(uint256 given, uint256 locked);
+    /// @notice Zero, a party of the deal, or the escrow.
+    error BadReceiver(address to);
+
+    // ------------------------------------------------------------------ ATTESTED markets
+
+    error NotAttestedKind(bytes32 market);
+    /// @notice The phase codes are those of `attestationOf`.
+    error WrongPhase(bytes32 id, uint256 phase);
+    /// @notice `units` must be in 1..`whole`.
+    error BadAttestation(uint256 units, uint256 whole);
+    error AppealsExhausted(bytes32 id);
 
     // ------------------------------------------------------------------ owner
 

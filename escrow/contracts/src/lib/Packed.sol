@@ -14,11 +14,17 @@ type Window is uint256;
 /// @dev num 128 | den 128
 type Ratio is uint256;
 
+/// @dev What `progress` holds of a deal of an ATTESTED market: 1 | phase 8 at 8 | appeals 8 | bondBps 16 | until 40 at 40 |
+/// units 128. Its lowest bit stands where that of tranche 0 does: the deal can't be slashed any more.
+type Proof is uint256;
+
 using {EntryFields.payToken, EntryFields.longStop, EntryFields.proposedAt, EntryFields.status} for Entry global;
 using {EntryFields.withStatus} for Entry global;
 using {WindowFields.token, WindowFields.start, WindowFields.window, WindowFields.tranches} for Window global;
 using {WindowFields.tgeBps, WindowFields.withExtra, WindowFields.isSet} for Window global;
 using {RatioFields.num, RatioFields.den} for Ratio global;
+using {ProofFields.phase, ProofFields.appeals, ProofFields.bondBps} for Proof global;
+using {ProofFields.until, ProofFields.units} for Proof global;
 
 library EntryFields {
     function pack(address payToken_, uint256 longStop_, uint8 status_, uint8 settlement_) internal pure returns (Entry) {
@@ -98,5 +104,35 @@ library RatioFields {
 
     function den(Ratio r) internal pure returns (uint256) {
         return Ratio.unwrap(r) >> 128;
+    }
+}
+
+library ProofFields {
+    function pack(uint256 phase_, uint256 appeals_, uint256 bondBps_, uint256 until_, uint256 units_)
+        internal
+        pure
+        returns (Proof)
+    {
+        return Proof.wrap(1 | phase_ << 8 | appeals_ << 16 | bondBps_ << 24 | until_ << 40 | units_ << 80);
+    }
+
+    function phase(Proof p) internal pure returns (uint256) {
+        return uint8(Proof.unwrap(p) >> 8);
+    }
+
+    function appeals(Proof p) internal pure returns (uint256) {
+        return uint8(Proof.unwrap(p) >> 16);
+    }
+
+    function bondBps(Proof p) internal pure returns (uint256) {
+        return uint16(Proof.unwrap(p) >> 24);
+    }
+
+    function until(Proof p) internal pure returns (uint256) {
+        return uint40(Proof.unwrap(p) >> 40);
+    }
+
+    function units(Proof p) internal pure returns (uint256) {
+        return Proof.unwrap(p) >> 80;
     }
 }
