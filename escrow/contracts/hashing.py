@@ -1,14 +1,16 @@
-"""The contract's hashes, computed without a chain: market id, offer hash (EIP-712), deal id and deal hash.
+"""The contract's hashes, computed without a chain: market id, deal id and deal hash, and what wallets sign (EIP-712).
 
 All are lower-case 0x-hex. They equal the contract's views of the same names; tests/contracts/vectors.json holds both to it.
 """
 
+from dataclasses import fields
 from functools import lru_cache
+from typing import Any
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from escrow.contracts.bindings import Deal, MarketTerms, Offer
+from escrow.contracts.bindings import Attestation, Close, Deal, MarketTerms, Offer, Resale
 
 NAME = "Forelock"
 VERSION = "1"
@@ -17,7 +19,21 @@ OFFER_TYPE = (
     "Offer(address maker,address taker,uint8 side,bytes32 market,address payToken,uint256 units,uint256 payment,"
     "uint256 collateral,uint256 minFill,uint256 maxFeeBps,uint256 expiry,uint256 epoch,uint256 salt,bytes32 ref)"
 )
-OFFER_TYPEHASH = keccak(text=OFFER_TYPE)
+RESALE_TYPE = (
+    "Resale(bytes32 deal,uint8 side,uint256 price,bool listerPays,address taker,uint256 expiry,uint256 epoch,"
+    "uint256 salt)"
+)
+CLOSE_TYPE = "Close(bytes32 deal,uint256 toBuyer,uint256 toSeller,uint256 deadline)"
+ATTESTATION_TYPE = "Attestation(bytes32 deal,uint256 units,bytes32 evidence,uint256 validUntil)"
+
+Signed = Offer | Resale | Close | Attestation
+TYPES: dict[type[Signed], str] = {
+    Offer: OFFER_TYPE,
+    Resale: RESALE_TYPE,
+    Close: CLOSE_TYPE,
+    Attestation: ATTESTATION_TYPE,
+}
+TYPE_HASHES = {kind: keccak(text=text) for kind, text in TYPES.items()}
 
 
 def market_id(terms: MarketTerms) -> str:
@@ -33,8 +49,49 @@ def domain_separator(chain_id: int, contract: str) -> bytes:
 
 def offer_hash(offer: Offer, *, chain_id: int, contract: str) -> str:
     """What the maker signs, and the key of `filled`."""
-    struct_hash = keccak(OFFER_TYPEHASH + encode([Offer.ABI_TYPE], [offer.abi_tuple()]))
+    return _digest(offer, chain_id, contract)
+
+
+def resale_hash(resale: Resale, *, chain_id: int, contract: str) -> str:
+    """What the party signs who sells its place in a deal."""
+    return _digest(resale, chain_id, contract)
+
+
+def close_hash(close: Close, *, chain_id: int, contract: str) -> str:
+    """What both parties sign to end a deal."""
+    return _digest(close, chain_id, contract)
+
+
+def attestation_hash(attestation: Attestation, *, chain_id: int, contract: str) -> str:
+    """What the attestor signs."""
+    return _digest(attestation, chain_id, contract)
+
+
+def _digest(struct: Signed, chain_id: int, contract: str) -> str:
+    struct_hash = keccak(TYPE_HASHES[type(struct)] + encode([struct.ABI_TYPE], [struct.abi_tuple()]))
     return "0x" + keccak(b"\x19\x01" + domain_separator(chain_id, contract) + struct_hash).hex()
+
+
+def typed_data(struct: Signed, *, chain_id: int, contract: str) -> dict[str, Any]:
+    """The request body of eth_signTypedData_v4. Big numbers are decimal strings, as every wallet reads them."""
+    name, members = _members(TYPES[type(struct)])
+    message: dict[str, Any] = {}
+    for member, field in zip(members, fields(struct), strict=True):
+        value = getattr(struct, field.name)
+        message[member["name"]] = str(value) if member["type"] == "uint256" else value
+    return {
+        "types": {"EIP712Domain": _members(DOMAIN_TYPE)[1], name: members},
+        "primaryType": name,
+        "domain": {"name": NAME, "version": VERSION, "chainId": chain_id, "verifyingContract": contract},
+        "message": message,
+    }
+
+
+def _members(text: str) -> tuple[str, list[dict[str, str]]]:
+    """(name, members) of a type string."""
+    name, _, rest = text.rstrip(")").partition("(")
+    pairs = [part.split(" ") for part in rest.split(",")]
+    return name, [{"name": member, "type": kind} for kind, member in pairs]
 
 
 def deal_id(offer_hash: str, filled_before: int) -> str:
