@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def build_contracts() -> dict[Path, str]:
     for name, source in TARGETS.items():
         sources = _sources([source])
         settings = PLAIN_SETTINGS if name in PLAIN else SETTINGS
-        contract = _compile(sources, name, source, settings)
+        request = json.dumps(_request(sources, name, source, settings), indent=1) + "\n"
+        contract = compile_contract(request, name, source)
         evm = contract["evm"]
         artifact = {
             "contractName": name,
@@ -73,11 +75,19 @@ def build_contracts() -> dict[Path, str]:
             "abi": contract["abi"],
             "bytecode": "0x" + evm["bytecode"]["object"],
             "deployedBytecode": "0x" + evm["deployedBytecode"]["object"],
+            "immutables": _immutables(evm["deployedBytecode"]["immutableReferences"]),
         }
         files[HERE / "artifacts" / f"{name}.json"] = json.dumps(artifact, indent=1) + "\n"
+        if name not in PLAIN:  # what an explorer wants to see, to show the sources of a deployed contract
+            files[input_path(name)] = request
         if name in BINDINGS:
             files[HERE / BINDINGS[name]] = bindings_source(contract["abi"], name)
     return files
+
+
+def input_path(name: str) -> Path:
+    """Where the compiler's input of a contract is kept."""
+    return HERE / "artifacts" / f"{name}.input.json"
 
 
 def write() -> list[Path]:
@@ -136,9 +146,16 @@ def _digest(sources: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(sources, sort_keys=True).encode()).hexdigest()
 
 
-def _compile(sources: dict[str, str], name: str, source: str, settings: dict[str, Any]) -> dict[str, Any]:
-    selection = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
-    request = {
+def _immutables(references: dict[str, list[dict[str, int]]]) -> list[list[int]]:
+    """Where the 32-byte words of each immutable stand in the deployed code, immutables in the order of their declaration."""
+    return [[place["start"] for place in places] for _id, places in sorted(references.items(), key=lambda e: int(e[0]))]
+
+
+def _request(sources: dict[str, str], name: str, source: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The compiler's standard JSON input."""
+    code = "evm.deployedBytecode"
+    selection = ["abi", "evm.bytecode.object", f"{code}.object", f"{code}.immutableReferences"]
+    return {
         "language": "Solidity",
         "sources": {unit: {"content": text} for unit, text in sources.items()},
         "settings": {
@@ -146,7 +163,12 @@ def _compile(sources: dict[str, str], name: str, source: str, settings: dict[str
             "outputSelection": {source: {name: selection}},
         },
     }
-    output: dict[str, Any] = json.loads(_solc("--standard-json", json.dumps(request)))
+
+
+@lru_cache(maxsize=16)  # a minute a contract
+def compile_contract(request: str, name: str, source: str) -> dict[str, Any]:
+    """The compiler's output for one contract of a standard JSON input. Raises BuildError, for warnings too."""
+    output: dict[str, Any] = json.loads(_solc("--standard-json", request))
     problems = [
         entry["formattedMessage"]
         for entry in output.get("errors", [])
