@@ -9,11 +9,13 @@ from escrow.keeper.services import signer_resume
 from escrow.models import (
     Account,
     Attempt,
+    AutoDelivery,
     Block,
     ChainCursor,
     ChainEvent,
     Deal,
     DealTranche,
+    DealTransfer,
     Intent,
     MarketRecord,
     SettlementTerms,
@@ -45,15 +47,16 @@ class DealAdmin(PanelAdmin):
         money_column("payment", unit="pay_token"),
         money_column("collateral", unit="pay_token"),
         "outcome",
+        "phase",
         time_column("opened_at"),
     )
     list_select_related = ("market__program", "market__pay_token", "pay_token")
-    list_filter = ("outcome", "chain")
+    list_filter = ("outcome", "phase", "chain")
     ordering = ("-id",)
     address_lookups = ("buyer", "seller")
     hash_lookups = ("deal_id", "offer__offer_hash", "opened_event__tx_hash")
     scopes = {"deal_id": "chain"}
-    unix_times = ("opened_at",)
+    unix_times = ("opened_at", "phase_until")
 
 
 @admin.register(DealTranche)
@@ -65,6 +68,45 @@ class DealTrancheAdmin(PanelAdmin):
     address_lookups = ("deal__buyer", "deal__seller")
     hash_lookups = ("deal__deal_id",)
     number_lookups = ("pk", "deal")
+
+
+@admin.register(DealTransfer)
+class DealTransferAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        link_column("deal"),
+        "side",
+        hex_column("from_address"),
+        hex_column("to_address"),
+        "price",
+        "lister_pays",
+        link_column("event"),
+    )
+    list_select_related = ("deal", "event")
+    list_filter = ("side",)
+    ordering = ("-id",)
+    address_lookups = ("from_address", "to_address")
+    hash_lookups = ("deal__deal_id", "event__tx_hash")
+    number_lookups = ("pk", "deal")
+    unix_times = ("opened_at",)
+
+
+@admin.register(AutoDelivery)
+class AutoDeliveryAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        hex_column("seller"),
+        hex_column("market_id"),
+        hex_column("token"),
+        "amount",
+        link_column("chain"),
+    )
+    list_select_related = ("chain",)
+    list_filter = ("chain",)
+    ordering = ("-id",)
+    address_lookups = ("seller", "token")
+    hash_lookups = ("market_id",)
+    scopes = {"market_id": "chain"}
 
 
 @admin.register(SettlementTerms)

@@ -17,12 +17,15 @@ __all__ = [
     "Account",
     "AccountKind",
     "Attempt",
+    "AutoDelivery",
     "Block",
     "ChainCursor",
     "ChainEvent",
     "Deal",
     "DealOutcome",
+    "DealPhase",
     "DealTranche",
+    "DealTransfer",
     "Depth",
     "Intent",
     "IntentState",
@@ -44,6 +47,15 @@ class DealOutcome(models.IntegerChoices):
     MUTUAL = 4, "Closed by both"
     RULED = 5, "Ruled"
     TIMED_OUT = 6, "Ended neutrally"
+
+
+class DealPhase(models.IntegerChoices):
+    """The contract's phase codes of a deal whose delivery is attested; 0 before the attestation, and in all other markets."""
+
+    NONE = 0, "Not attested"
+    ATTESTED = 1, "Attested"
+    DISPUTED_BY_BUYER = 2, "Disputed by the buyer"
+    DISPUTED_BY_SELLER = 3, "Disputed by the seller"
 
 
 class MarketRecord(models.Model):
@@ -79,7 +91,9 @@ class SettlementTerms(models.Model):
 
 
 class Deal(models.Model):
-    """One fill: a bilateral contract. Mirrors the contract's struct; `outcome` and the sums follow its events."""
+    """One fill: a bilateral contract. Mirrors the contract's struct as it is now: buyer, seller, their references and
+    `opened_at` change when a place in the deal changes hands. Outcome, attestation and sums follow the deal's events.
+    """
 
     chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="deals")
     deal_id = Hash32Field()
@@ -88,6 +102,10 @@ class Deal(models.Model):
         Offer, on_delete=models.PROTECT, null=True, related_name="deals", help_text="Null: never posted here."
     )
     offer_hash = Hash32Field()
+    matched_offer_hash = Hash32Field(
+        null=True,
+        help_text="The buyer's offer, when offers of two makers were matched; `offer_hash` is the seller's then.",
+    )
     maker_side = models.PositiveSmallIntegerField()
     buyer = AddressField()
     seller = AddressField()
@@ -98,7 +116,7 @@ class Deal(models.Model):
     fee_bps = models.PositiveIntegerField()
     buyer_ref = Hash32Field()
     seller_ref = Hash32Field()
-    opened_at = models.PositiveBigIntegerField(help_text="Unix seconds.")
+    opened_at = models.PositiveBigIntegerField(help_text="Unix seconds: of the fill, or of the last change of hands.")
     opened_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
     outcome = models.PositiveSmallIntegerField(choices=DealOutcome, default=DealOutcome.OPEN)
     closed_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, null=True, related_name="+")
@@ -106,6 +124,17 @@ class Deal(models.Model):
     paid_to_buyer = Uint256Field(default=0)
     paid_to_seller = Uint256Field(default=0)
     fee_paid = Uint256Field(default=0)
+    # Of a delivery outside the escrow. What was so when the deal ended stands.
+    phase = models.PositiveSmallIntegerField(choices=DealPhase, default=DealPhase.NONE)
+    phase_until = models.PositiveBigIntegerField(
+        null=True, help_text="Unix seconds: the last one to dispute in, or to rule in."
+    )
+    attested_units = Uint256Field(default=0)
+    attestation_evidence = Hash32Field(null=True)
+    disputed_by = AddressField(null=True, help_text="Who locked the bond.")
+    dispute_evidence = Hash32Field(null=True)
+    bond = Uint256Field(default=0, help_text="Base units of the payment token.")
+    appeals = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         ordering = ["-id"]
@@ -116,6 +145,43 @@ class Deal(models.Model):
             models.CheckConstraint(
                 condition=Q(outcome=0, closed_event=None) | Q(outcome__gt=0, closed_event__isnull=False),
                 name="deal_closed_by_an_event",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome=0)
+                | Q(payment=F("paid_to_buyer") + F("paid_to_seller") + F("fee_paid") - F("collateral") - F("bond")),
+                name="deal_closed_pays_all",
+            ),
+            models.CheckConstraint(
+                condition=Q(phase=0, phase_until=None) | Q(phase__in=[1, 2, 3], phase_until__isnull=False),
+                name="deal_phase_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(attested_units=0, attestation_evidence=None, phase__in=[0, 3])
+                | Q(
+                    attested_units__gt=0,
+                    attested_units__lte=F("units"),
+                    attestation_evidence__isnull=False,
+                    phase__in=[1, 2, 3],
+                ),
+                name="deal_attested_in_bounds",
+            ),
+            models.CheckConstraint(
+                condition=Q(phase__in=[0, 1], disputed_by=None, dispute_evidence=None, bond=0, appeals=0)
+                | (
+                    Q(disputed_by__isnull=False, dispute_evidence__isnull=False, appeals__lte=3)
+                    & (
+                        Q(phase=2, disputed_by=F("buyer"))
+                        | Q(phase=3, disputed_by=F("seller"), attested_units__lt=F("units"))
+                    )
+                ),
+                name="deal_disputed_by_a_party",
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome__in=[0, 4])
+                | Q(phase=0, outcome__in=[1, 2, 3])
+                | Q(phase=1, outcome__in=[1, 2])
+                | Q(phase__in=[2, 3], outcome__in=[5, 6]),
+                name="deal_outcome_of_phase",
             ),
         ]
         indexes = [
@@ -139,6 +205,60 @@ class DealTranche(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["deal", "number"], name="deal_tranche_once")]
+
+
+class DealTransfer(models.Model):
+    """A place in a deal changed hands: given away, or sold. The deal's row has the holder of now."""
+
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="transfers")
+    event = models.OneToOneField(ChainEvent, on_delete=models.PROTECT, related_name="+")
+    side = models.PositiveSmallIntegerField(help_text="0 the buyer's place, 1 the seller's.")
+    from_address = AddressField()
+    to_address = AddressField()
+    ref = Hash32Field(help_text="The new holder's reference.")
+    opened_at = models.PositiveBigIntegerField(help_text="The deal's from here on: part of its new commitment.")
+    price = Uint256Field(null=True, help_text="Base units of the payment token; null: given away.")
+    lister_pays = models.BooleanField(default=False, help_text="The price went to the new holder.")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(condition=~Q(from_address=F("to_address")), name="deal_transfer_moves"),
+            models.CheckConstraint(condition=Q(side__in=[0, 1]), name="deal_transfer_side_known"),
+            models.CheckConstraint(
+                condition=Q(price__isnull=False) | Q(lister_pays=False), name="deal_transfer_gift_costs_nothing"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["from_address", "id"], name="deal_transfer_by_from"),
+            models.Index(fields=["to_address", "id"], name="deal_transfer_by_to"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Transfer of place {self.side} in deal {self.deal_id}"
+
+
+class AutoDelivery(models.Model):
+    """A seller's standing approval: how much of a token anyone may still deliver from his wallet into his deals of a market.
+
+    The market may be unknown here. A row whose amount is used up, or taken back by a reorg, stays with 0.
+    """
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
+    seller = AddressField()
+    market_id = Hash32Field(help_text="The contract's id of the market.")
+    token = AddressField(help_text="The settlement token.")
+    amount = Uint256Field(default=0, help_text="Base units of the token.")
+
+    class Meta:
+        verbose_name_plural = "auto deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["market_id", "seller", "token", "chain"], name="auto_delivery_once"),
+        ]
+        indexes = [models.Index(fields=["seller"], name="auto_delivery_by_seller")]
+
+    def __str__(self) -> str:
+        return f"Auto-delivery {self.pk}"
 
 
 # ---------------------------------------------------------------- ledger
@@ -197,7 +317,9 @@ class Transfer(models.Model):
     debit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits", help_text="Money leaves here.")
     credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits", help_text="And arrives here.")
     amount = Uint256Field()
-    kind = models.CharField(max_length=20, help_text="deposit, withdraw, lock, release, fee, collect, delivery.")
+    kind = models.CharField(
+        max_length=20, help_text="deposit, withdraw, lock, release, bond, price, fee, collect, delivery."
+    )
     event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="transfers")
     leg = models.PositiveSmallIntegerField(help_text="Which movement of the event.")
     state = models.CharField(max_length=8, choices=TransferState, default=TransferState.PENDING)

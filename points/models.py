@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from otc.core.fields import AddressField, Hash32Field, Uint256Field
+from otc.core.fields import ZERO_ADDRESS, AddressField, Hash32Field, Uint256Field
 from otc.core.models import Chain
 
 
@@ -202,6 +202,26 @@ class Market(models.Model):
             models.CheckConstraint(condition=~Q(resolver=F("guardian")), name="market_resolver_is_not_guardian"),
             models.CheckConstraint(condition=Q(status__in=[0, 1, 2, 3, 4]), name="market_status_known"),
             models.CheckConstraint(condition=Q(min_window__lte=F("max_window")), name="market_windows_ordered"),
+            models.CheckConstraint(
+                condition=Q(
+                    settlement=0,
+                    attestor=ZERO_ADDRESS,
+                    arbitrator=ZERO_ADDRESS,
+                    challenge=0,
+                    arbitration_window=0,
+                    bond_bps=0,
+                )
+                | Q(
+                    ~Q(attestor=ZERO_ADDRESS),
+                    ~Q(arbitrator=ZERO_ADDRESS),
+                    ~Q(attestor=F("arbitrator")),
+                    settlement=1,
+                    challenge__gt=0,
+                    arbitration_window__gt=0,
+                    bond_bps__lte=10_000,
+                ),
+                name="market_proof_all_or_none",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -260,7 +280,7 @@ class MakerEpoch(models.Model):
 
 
 class MakerNonces(models.Model):
-    """nonces[maker][word] of the contract: each set bit is a salt that is used up."""
+    """Of nonces[maker][word]: the bits that invalidations and resales set. Each is a salt that is used up."""
 
     chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
     maker = AddressField()

@@ -9,8 +9,16 @@ from django.db.models import Q
 from otc.core.fields import AddressField, Hash32Field
 from otc.core.models import Chain
 
-# Events that set a value which is not tied to a deal, market or offer: after a reorg the last canonical one counts.
-RARE_EVENTS = ["EntryPaused", "EpochBumped", "FeeSet", "NoncesInvalidated", "PayTokenSet"]
+# Events that set a value which is not tied to a deal, market or offer: after a reorg the last canonical ones count.
+RARE_EVENTS = [
+    "AutoDeliverSet",
+    "EntryPaused",
+    "EpochBumped",
+    "FeeSet",
+    "NoncesInvalidated",
+    "PayTokenSet",
+    "Resold",
+]
 
 
 class Depth(models.TextChoices):
@@ -57,9 +65,9 @@ class ChainEvent(models.Model):
     name = models.CharField(max_length=40, help_text="Event of the escrow; empty: unknown to this version.")
     args = models.JSONField(help_text="Decoded; integers as decimal strings.")
     # What it is about, for timelines and for rebuilding one aggregate.
-    deal_id = Hash32Field(null=True, help_text="Filled, Delivered, Settled.")
+    deal_id = Hash32Field(null=True, help_text="Filled, and what happens to a deal.")
     market_id = Hash32Field(null=True, help_text="Filled, and what happens to a market.")
-    offer_hash = Hash32Field(null=True, help_text="Filled, OfferCancelled.")
+    offer_hash = Hash32Field(null=True, help_text="Filled, OfferCancelled; Matched: the buy offer.")
     canonical = models.BooleanField(default=True)
 
     class Meta:

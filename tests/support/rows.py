@@ -126,6 +126,8 @@ def deal(of: Market, *, block_number: int = 5, **values: object) -> Deal:
     }
     if values.get("outcome", DealOutcome.OPEN) != DealOutcome.OPEN:
         values.setdefault("closed_event", event(of.chain, name="Settled"))
+        amounts = {**defaults, **values}
+        values.setdefault("paid_to_seller", amounts["payment"] + amounts["collateral"] + amounts.get("bond", 0))
     return Deal.objects.create(
         chain=of.chain,
         market=of,

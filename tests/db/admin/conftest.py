@@ -5,8 +5,10 @@ import pytest
 from escrow.models import (
     Account,
     Attempt,
+    AutoDelivery,
     ChainCursor,
     DealTranche,
+    DealTransfer,
     Intent,
     MarketRecord,
     Signer,
@@ -47,6 +49,13 @@ class Venue:
         self.event = event = deal.opened_event
         MarketRecord.objects.create(market=market, created_event=event, cancel_confirmable_at=rows.START)
         DealTranche.objects.create(deal=deal, number=0, delivered=5)
+        DealTransfer.objects.create(
+            deal=deal, event=rows.event(self.chain, name="Resold"), side=0, from_address=self.maker, to_address=rows.BUYER,
+            ref=rows.ZERO_HASH, opened_at=deal.opened_at, price=10**9,
+        )  # fmt: skip
+        AutoDelivery.objects.create(
+            chain=self.chain, seller=self.maker, market_id=market.market_id, token=rows.TOKEN, amount=10**20
+        )
         self.list = AllocationList.objects.create(
             program=market.program,
             uploaded_by=self.user,
