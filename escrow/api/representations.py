@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from escrow.contracts import bindings
 from escrow.domain.actions import market_phase
-from escrow.models import DealOutcome, SettlementTerms
+from escrow.models import DealOutcome, DealPhase, DealTransfer, SettlementTerms
+from escrow.selectors.allowed import Allowed, DealDetail
 from escrow.selectors.balances import BalanceView
 from escrow.selectors.deals import ChainFact, DealView, TrancheView, terms_of
 from escrow.selectors.solvency import Solvency, SolvencyRow
 from escrow.services.transactions import Issue, Prepared
+from escrow.services.tx.call import Signable
 from otc.core.fields import to_checksum
 from otc.core.models import Chain
 from points.api.representations import SIDES, pay_token_json
@@ -15,6 +18,7 @@ from points.models import Market
 
 Json = dict[str, Any]
 OUTCOMES = {outcome.value: outcome.name.lower() for outcome in DealOutcome}
+PHASES = {phase.value: phase.name.lower() for phase in DealPhase}
 OUTCOME_CODES = {name: code for code, name in OUTCOMES.items()}
 
 
@@ -95,6 +99,7 @@ def deal_json(view: DealView) -> Json:
         "market": deal.market.market_id,
         "program": deal.market.program.slug,
         "offer_hash": deal.offer_hash,
+        "matched_offer_hash": deal.matched_offer_hash,
         "maker_side": SIDES[deal.maker_side],
         "buyer": to_checksum(deal.buyer),
         "seller": to_checksum(deal.seller),
@@ -118,6 +123,9 @@ def deal_json(view: DealView) -> Json:
         "fee_paid": str(deal.fee_paid),
         "payment_locked": str(view.payment_locked),
         "collateral_locked": str(view.collateral_locked),
+        "bond_locked": str(view.bond_locked),
+        "phase": PHASES[deal.phase],
+        "attestation": attestation_json(view) if view.attested else None,
         "settlement": settlement_json(view.terms, final=view.terms_final) if view.terms else None,
         "tranches": [tranche_json(tranche) for tranche in view.tranches],
         "deadline": view.deadline,
@@ -125,8 +133,53 @@ def deal_json(view: DealView) -> Json:
     }
 
 
-def deal_detail_json(view: DealView, timeline: list[ChainFact]) -> Json:
-    return {**deal_json(view), "timeline": [fact_json(fact) for fact in timeline]}
+def attestation_json(view: DealView) -> Json:
+    """How a delivery outside the escrow is proved, and how far it is."""
+    deal, market = view.deal, view.deal.market
+    return {
+        "phase": PHASES[deal.phase],
+        "until": deal.phase_until,
+        "units": str(deal.attested_units),
+        "evidence": deal.attestation_evidence,
+        "attestor": to_checksum(market.attestor),
+        "arbitrator": to_checksum(market.arbitrator),
+        "challenge": market.challenge,
+        "arbitration_window": market.arbitration_window,
+        "disputed_by": to_checksum(deal.disputed_by) if deal.disputed_by else None,
+        "dispute_evidence": deal.dispute_evidence,
+        "bond_bps": market.bond_bps,
+        "bond": str(deal.bond),
+        "appeals": deal.appeals,
+    }
+
+
+def transfer_json(transfer: DealTransfer) -> Json:
+    """Needs its event and block."""
+    return {
+        "side": SIDES[transfer.side],
+        "from": to_checksum(transfer.from_address),
+        "to": to_checksum(transfer.to_address),
+        "ref": transfer.ref,
+        "price": None if transfer.price is None else str(transfer.price),
+        "lister_pays": transfer.lister_pays,
+        "time": transfer.event.block.timestamp,
+        "block_number": transfer.event.block_number,
+        "tx_hash": transfer.event.tx_hash,
+    }
+
+
+def allowed_json(one: Allowed) -> Json:
+    return {"action": one.action, "by": one.by, "until": one.until, "tranche": one.tranche}
+
+
+def deal_detail_json(detail: DealDetail) -> Json:
+    return {
+        **deal_json(detail.view),
+        "auto_delivery": str(detail.auto_delivery),
+        "allowed": [allowed_json(one) for one in detail.allowed],
+        "transfers": [transfer_json(one) for one in detail.transfers],
+        "timeline": [fact_json(fact) for fact in detail.timeline],
+    }
 
 
 def fact_json(fact: ChainFact) -> Json:
@@ -155,6 +208,7 @@ def balance_json(row: BalanceView) -> Json:
         "locked": str(row.locked),
         "locked_payment": str(row.locked_payment),
         "locked_collateral": str(row.locked_collateral),
+        "locked_bond": str(row.locked_bond),
         "pending_in": str(row.pending_in),
         "pending_out": str(row.pending_out),
     }
@@ -194,6 +248,48 @@ def prepared_json(prepared: Prepared) -> Json:
         "issues": [_issue(issue) for issue in prepared.issues],
         "explanation": prepared.explanation,
         "block_number": prepared.block_number,
+    }
+
+
+def signable_json(found: Signable) -> Json:
+    """The struct under its own name, as the action that sends it takes it."""
+    name = type(found.struct).__name__.lower()
+    return {
+        "deal_id": found.deal_id,
+        "chain_id": found.chain.chain_id,
+        name: struct_json(found.struct),
+        "hash": found.digest,
+        "typed_data": dict(found.typed_data),
+        "signers": [{"role": role, "address": to_checksum(address)} for role, address in found.signers.items()],
+        "explanation": "\n".join(found.explanation),
+    }
+
+
+def struct_json(struct: bindings.Resale | bindings.Close | bindings.Attestation) -> Json:
+    """A signed struct by the API's conventions: amounts as decimal strings, times as integers."""
+    if isinstance(struct, bindings.Resale):
+        return {
+            "deal": struct.deal,
+            "side": SIDES[struct.side],
+            "price": str(struct.price),
+            "lister_pays": struct.lister_pays,
+            "taker": to_checksum(struct.taker),
+            "expiry": struct.expiry,
+            "epoch": str(struct.epoch),
+            "salt": str(struct.salt),
+        }
+    if isinstance(struct, bindings.Close):
+        return {
+            "deal": struct.deal,
+            "to_buyer": str(struct.to_buyer),
+            "to_seller": str(struct.to_seller),
+            "deadline": struct.deadline,
+        }
+    return {
+        "deal": struct.deal,
+        "units": str(struct.units),
+        "evidence": struct.evidence,
+        "valid_until": struct.valid_until,
     }
 
 

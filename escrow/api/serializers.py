@@ -2,21 +2,23 @@
 
 from typing import Any
 
-from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
-from escrow.api.representations import OUTCOME_CODES
+from escrow.api.representations import OUTCOME_CODES, PHASES
 from escrow.chain.models import Depth
 from escrow.domain.actions import Phase
-from escrow.services.transactions import Action
-from otc.core.serializers import AddressField, Hash32Field, IntField, StrictSerializer, TextField, UintField
+from escrow.selectors.allowed import ROLES
+from otc.core.serializers import (
+    AddressField,
+    Hash32Field,
+    IntField,
+    StrictSerializer,
+    TextField,
+    UintField,
+)
 from points.api.serializers import ChoiceText, MarketDetailAnswer, PayTokenAnswer
 
-UINT16_MAX = 2**16 - 1
-UINT32_MAX = 2**32 - 1
-UINT40_MAX = 2**40 - 1
-TRANCHE_MAX = 63
-BATCH_MAX = 50
+PHASE_NAMES = list(PHASES.values())
 Answer = serializers.Serializer[Any]
 
 
@@ -81,7 +83,7 @@ class MarketWithSettlementAnswer(MarketDetailAnswer):
 
 class TrancheAnswer(Answer):
     number = IntField()
-    due = UintField(help_text="Base units of the settlement token.")
+    due = UintField(help_text="Base units of the settlement token; of an attested market, units of the program.")
     delivered = UintField(help_text="Measured at the receiver.")
     opens_at = IntField()
     deadline = IntField(help_text="The last second in which it may be delivered.")
@@ -92,12 +94,29 @@ class TrancheAnswer(Answer):
     outcome = serializers.ChoiceField(choices=list(OUTCOME_CODES))
 
 
+class AttestationAnswer(Answer):
+    phase = serializers.ChoiceField(choices=PHASE_NAMES)
+    until = IntField(allow_null=True, help_text="The last second to dispute in, or to rule in.")
+    units = UintField(help_text="Attested as delivered.")
+    evidence = Hash32Field(allow_null=True, help_text="Hash of what proves it.")
+    attestor = AddressField()
+    arbitrator = AddressField()
+    challenge = IntField(help_text="Seconds from an attestation in which it may be disputed.")
+    arbitration_window = IntField(help_text="Seconds from a dispute in which the arbitrator may rule.")
+    disputed_by = AddressField(allow_null=True)
+    dispute_evidence = Hash32Field(allow_null=True)
+    bond_bps = IntField(help_text="What a dispute locks, of the payment.")
+    bond = UintField(help_text="What it locked.")
+    appeals = IntField(help_text="Of three.")
+
+
 class DealAnswer(Answer):
     deal_id = Hash32Field()
     chain_id = IntField()
     market = Hash32Field()
     program = serializers.CharField()
-    offer_hash = Hash32Field()
+    offer_hash = Hash32Field(help_text="Of the offer that was taken; of two that were matched, the seller's.")
+    matched_offer_hash = Hash32Field(allow_null=True, help_text="Of two that were matched, the buyer's.")
     maker_side = serializers.ChoiceField(choices=["buy", "sell"])
     buyer = AddressField()
     seller = AddressField()
@@ -108,7 +127,7 @@ class DealAnswer(Answer):
     fee_bps = IntField(help_text="As of the fill.")
     buyer_ref = Hash32Field()
     seller_ref = Hash32Field()
-    opened_at = IntField()
+    opened_at = IntField(help_text="Of the fill, or of the last change of hands: part of the commitment.")
     opened_block = IntField()
     opened_tx = Hash32Field()
     depth = serializers.ChoiceField(choices=Depth.choices)
@@ -121,9 +140,16 @@ class DealAnswer(Answer):
     fee_paid = UintField()
     payment_locked = UintField(help_text="Still in the deal.")
     collateral_locked = UintField()
+    bond_locked = UintField(help_text="Of a dispute, on top.")
+    phase = serializers.ChoiceField(
+        choices=PHASE_NAMES, help_text="Of a delivery outside the escrow; none in other markets."
+    )
+    attestation = AttestationAnswer(allow_null=True, help_text="Null in markets that settle in a token.")
     settlement = SettlementAnswer(allow_null=True, help_text="Null until terms are proposed.")
     tranches = TrancheAnswer(many=True)
-    deadline = IntField(allow_null=True, help_text="Of the next tranche that is not resolved.")
+    deadline = IntField(
+        allow_null=True, help_text="Of the next tranche that is not resolved; of the challenge, or of the ruling."
+    )
     refundable = serializers.BooleanField(help_text="Each side can have its own money back now.")
 
 
@@ -137,7 +163,32 @@ class FactAnswer(Answer):
     depth = serializers.ChoiceField(choices=Depth.choices)
 
 
+class TransferAnswer(Answer):
+    side = serializers.ChoiceField(choices=["buy", "sell"], help_text="Whose place.")
+    to = AddressField()
+    ref = Hash32Field(help_text="The new holder's.")
+    price = UintField(allow_null=True, help_text="Null: given away.")
+    lister_pays = serializers.BooleanField(help_text="The price went to the new holder.")
+    time = IntField()
+    block_number = IntField()
+    tx_hash = Hash32Field()
+
+    def get_fields(self) -> dict[str, Any]:
+        """`from` is a word of Python."""
+        return {**super().get_fields(), "from": AddressField()}
+
+
+class AllowedAnswer(Answer):
+    action = serializers.CharField(help_text="Of tx/prepare.")
+    by = serializers.ChoiceField(choices=ROLES, help_text="`parties`: both together, or either for its own place.")
+    until = IntField(allow_null=True, help_text="The last second; null: no end.")
+    tranche = IntField(allow_null=True)
+
+
 class DealDetailAnswer(DealAnswer):
+    auto_delivery = UintField(help_text="Base units of the settlement token that anyone may deliver for the seller.")
+    allowed = AllowedAnswer(many=True, help_text="What can be done now, by whom, until when.")
+    transfers = TransferAnswer(many=True, help_text="Changes of hands, oldest first.")
     timeline = FactAnswer(many=True, help_text="What the chain said about this deal, oldest first.")
 
 
@@ -180,9 +231,10 @@ class BalanceAnswer(Answer):
     decimals = IntField(allow_null=True)
     is_pay_token = serializers.BooleanField()
     free = UintField(help_text="Can be withdrawn now.")
-    locked = UintField(help_text="The wallet's own payment and collateral in open deals.")
+    locked = UintField(help_text="The wallet's own payment, collateral and bonds in open deals.")
     locked_payment = UintField()
     locked_collateral = UintField()
+    locked_bond = UintField()
     pending_in = UintField(help_text="The part of `free` that came in blocks which are not final.")
     pending_out = UintField()
 
@@ -211,139 +263,6 @@ class SolvencyTokenAnswer(Answer):
 
 class SolvencyAnswer(Answer):
     tokens = SolvencyTokenAnswer(many=True)
-
-
-# ---------------------------------------------------------------- tx/prepare: parameters
-
-
-class TokenAmountParams(StrictSerializer):
-    token = AddressField()
-    amount = UintField()
-    chain_id = IntField(minimum=1, required=False)
-
-
-class WithdrawParams(TokenAmountParams):
-    to = AddressField(required=False, help_text="The account itself by default.")
-
-
-class OfMarketParams(StrictSerializer):
-    market_id = Hash32Field()
-    chain_id = IntField(minimum=1, required=False)
-
-
-class ProposeParams(OfMarketParams):
-    token = AddressField()
-    ratio_num = UintField()
-    ratio_den = UintField()
-    start = IntField(maximum=UINT40_MAX)
-    window = IntField(maximum=UINT32_MAX)
-    tge_bps = IntField(maximum=UINT16_MAX, required=False)
-    tranches = IntField(maximum=TRANCHE_MAX + 1, required=False)
-    period = IntField(maximum=UINT32_MAX, required=False)
-
-
-class ExtendParams(OfMarketParams):
-    extra = IntField(maximum=UINT32_MAX, help_text="Seconds.")
-
-
-class FillParams(StrictSerializer):
-    offer_hash = Hash32Field()
-    units = UintField()
-    ref = Hash32Field(required=False, help_text="The taker's reference; opaque to the contract.")
-
-
-class FillBatchParams(StrictSerializer):
-    fills = serializers.ListField(child=FillParams(), min_length=1, max_length=BATCH_MAX)
-
-
-class OfOfferParams(StrictSerializer):
-    offer_hash = Hash32Field()
-
-
-class InvalidateNoncesParams(StrictSerializer):
-    word = UintField(maximum=2**248 - 1, help_text="salt >> 8.")
-    mask = UintField(help_text="Bit i kills salt word * 256 + i.")
-    chain_id = IntField(minimum=1, required=False)
-
-
-class OfChainParams(StrictSerializer):
-    chain_id = IntField(minimum=1, required=False)
-
-
-class SlashParams(StrictSerializer):
-    deal_id = Hash32Field()
-    tranche = IntField(maximum=TRANCHE_MAX, required=False)
-
-
-class DeliverParams(SlashParams):
-    amount = UintField(required=False, help_text="All that is still due by default.")
-    to_escrow = serializers.BooleanField(
-        required=False, help_text="Into the buyer's escrow balance instead of his wallet."
-    )
-
-
-class DeliverBatchParams(StrictSerializer):
-    deliveries = serializers.ListField(child=DeliverParams(), min_length=1, max_length=BATCH_MAX)
-
-
-class RefundParams(StrictSerializer):
-    deal_id = Hash32Field()
-
-
-PARAMS: dict[Action, type[StrictSerializer]] = {
-    Action.APPROVE: TokenAmountParams,
-    Action.DEPOSIT: TokenAmountParams,
-    Action.WITHDRAW: WithdrawParams,
-    Action.CREATE_MARKET: OfMarketParams,
-    Action.PROPOSE: ProposeParams,
-    Action.VETO: OfMarketParams,
-    Action.EXTEND: ExtendParams,
-    Action.PROPOSE_CANCEL: OfMarketParams,
-    Action.WITHDRAW_CANCEL: OfMarketParams,
-    Action.CONFIRM_CANCEL: OfMarketParams,
-    Action.FILL: FillParams,
-    Action.FILL_BATCH: FillBatchParams,
-    Action.CANCEL: OfOfferParams,
-    Action.INVALIDATE_NONCES: InvalidateNoncesParams,
-    Action.BUMP_EPOCH: OfChainParams,
-    Action.DELIVER: DeliverParams,
-    Action.DELIVER_BATCH: DeliverBatchParams,
-    Action.SLASH: SlashParams,
-    Action.REFUND: RefundParams,
-}
-
-
-def _request(action: Action) -> type[StrictSerializer]:
-    """{action, account, params} with that action's parameters."""
-    name = action.title().replace("_", "")
-    return type(
-        f"{name}Transaction",
-        (StrictSerializer,),
-        {
-            "__doc__": None,
-            "action": ChoiceText(choices=[str(action)]),
-            "account": AddressField(help_text="Who will sign and send."),
-            "params": PARAMS[action](required=not _all_optional(PARAMS[action])),
-        },
-    )
-
-
-def _all_optional(kind: type[StrictSerializer]) -> bool:
-    return not any(field.required for field in kind().fields.values())
-
-
-REQUESTS: dict[str, type[StrictSerializer]] = {str(action): _request(action) for action in Action}
-PREPARE_REQUEST = PolymorphicProxySerializer(
-    component_name="Transaction",
-    serializers=dict(REQUESTS),
-    resource_type_field_name="action",
-)
-
-
-class WhichAction(serializers.Serializer[Any]):
-    """Only which: the rest is read by that action's own request."""
-
-    action = ChoiceText(choices=list(REQUESTS))
 
 
 # ---------------------------------------------------------------- tx/prepare: answer

@@ -13,5 +13,8 @@ urlpatterns = [
     path("markets/<str:market_id>/deals", views.MarketDealsView.as_view()),
     path("balances/<str:address>", views.BalancesView.as_view()),
     path("solvency", views.SolvencyView.as_view()),
+    path("resales/prepare", views.PrepareResaleView.as_view()),
+    path("closes/prepare", views.PrepareCloseView.as_view()),
+    path("attestations/prepare", views.PrepareAttestationView.as_view()),
     path("tx/prepare", views.PrepareView.as_view()),
 ]

@@ -9,20 +9,22 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from escrow.api import actions, signables
 from escrow.api import representations as to_json
 from escrow.api import serializers as shapes
 from escrow.models import Deal
+from escrow.selectors.allowed import deal_detail
 from escrow.selectors.balances import balances
-from escrow.selectors.deals import deal_get, deal_timeline, deal_view, deals_of
+from escrow.selectors.deals import deal_get, deal_view, deals_of
 from escrow.selectors.receipts import receipt
 from escrow.selectors.solvency import solvency
-from escrow.services import transactions
+from escrow.services import signing, transactions
 from escrow.services.tx.lookup import chain_of
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import normal_hex, to_checksum
 from otc.core.models import Chain
 from otc.core.pagination import CursorPagination
-from points.api.queries import hash_of_path, query_of
+from points.api.queries import body_of, hash_of_path, query_of
 from points.api.views import markets as points_views
 from points.selectors.markets import market_get
 
@@ -105,9 +107,8 @@ class DealView(APIView):
         operation_id="deal", tags=["deals"], parameters=[shapes.ChainQuery], responses={200: shapes.DealDetailAnswer}
     )
     def get(self, request: Request, deal_id: str) -> Response:
-        """One deal, with its tranches and what the chain said about it."""
-        deal = _deal(request, deal_id)
-        return Response(to_json.deal_detail_json(deal_view(deal), deal_timeline(deal)))
+        """One deal: its tranches or attestation, who held it, what it allows now, and what the chain said about it."""
+        return Response(to_json.deal_detail_json(deal_detail(_deal(request, deal_id))))
 
 
 class ReceiptView(APIView):
@@ -186,17 +187,65 @@ class PrepareView(APIView):
     @extend_schema(
         operation_id="tx_prepare",
         tags=["transactions"],
-        request=shapes.PREPARE_REQUEST,
+        request=actions.PREPARE_REQUEST,
         responses={200: shapes.PreparedTransactionAnswer},
     )
     def post(self, request: Request) -> Response:
         """An unsigned transaction for one action, tried out as `account`; the wallet signs and sends it."""
-        which = shapes.WhichAction(data=request.data)
+        which = actions.WhichAction(data=request.data)
         which.is_valid(raise_exception=True)
-        asked = shapes.REQUESTS[which.validated_data["action"]](data=request.data)
+        asked = actions.REQUESTS[which.validated_data["action"]](data=request.data)
         asked.is_valid(raise_exception=True)
         given = asked.validated_data
         prepared = transactions.prepare(
             action=given["action"], account=given["account"], params=given.get("params", {})
         )
         return Response(to_json.prepared_json(prepared))
+
+
+# ---------------------------------------------------------------- what parties sign and hand on
+
+
+class PrepareResaleView(APIView):
+    throttle_scope = "build"
+
+    @extend_schema(
+        operation_id="resales_prepare",
+        tags=["deals"],
+        request=signables.PrepareResaleRequest,
+        responses={200: signables.PreparedResaleAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """The account's place in a deal, for sale: typed data to sign and hand to a taker, who sends `fill_resale`. Stores nothing."""
+        asked = body_of(request, signables.PrepareResaleRequest)
+        return Response(to_json.signable_json(signing.resale_prepare(**asked)))
+
+
+class PrepareCloseView(APIView):
+    throttle_scope = "build"
+
+    @extend_schema(
+        operation_id="closes_prepare",
+        tags=["deals"],
+        request=signables.PrepareCloseRequest,
+        responses={200: signables.PreparedCloseAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """A deal's end by agreement: typed data that both parties sign; then anyone sends `mutual_close`. Stores nothing."""
+        asked = body_of(request, signables.PrepareCloseRequest)
+        return Response(to_json.signable_json(signing.close_prepare(**asked)))
+
+
+class PrepareAttestationView(APIView):
+    throttle_scope = "build"
+
+    @extend_schema(
+        operation_id="attestations_prepare",
+        tags=["deals"],
+        request=signables.PrepareAttestationRequest,
+        responses={200: signables.PreparedAttestationAnswer},
+    )
+    def post(self, request: Request) -> Response:
+        """Typed data for the market's attestor, who says that a deal was delivered; then anyone sends `attest`. Stores nothing."""
+        asked = body_of(request, signables.PrepareAttestationRequest)
+        return Response(to_json.signable_json(signing.attestation_prepare(**asked)))

@@ -49,25 +49,26 @@ def domain_separator(chain_id: int, contract: str) -> bytes:
 
 def offer_hash(offer: Offer, *, chain_id: int, contract: str) -> str:
     """What the maker signs, and the key of `filled`."""
-    return _digest(offer, chain_id, contract)
+    return signed_hash(offer, chain_id=chain_id, contract=contract)
 
 
 def resale_hash(resale: Resale, *, chain_id: int, contract: str) -> str:
     """What the party signs who sells its place in a deal."""
-    return _digest(resale, chain_id, contract)
+    return signed_hash(resale, chain_id=chain_id, contract=contract)
 
 
 def close_hash(close: Close, *, chain_id: int, contract: str) -> str:
     """What both parties sign to end a deal."""
-    return _digest(close, chain_id, contract)
+    return signed_hash(close, chain_id=chain_id, contract=contract)
 
 
 def attestation_hash(attestation: Attestation, *, chain_id: int, contract: str) -> str:
     """What the attestor signs."""
-    return _digest(attestation, chain_id, contract)
+    return signed_hash(attestation, chain_id=chain_id, contract=contract)
 
 
-def _digest(struct: Signed, chain_id: int, contract: str) -> str:
+def signed_hash(struct: Signed, *, chain_id: int, contract: str) -> str:
+    """The EIP-712 digest of any of them."""
     struct_hash = keccak(TYPE_HASHES[type(struct)] + encode([struct.ABI_TYPE], [struct.abi_tuple()]))
     return "0x" + keccak(b"\x19\x01" + domain_separator(chain_id, contract) + struct_hash).hex()
 

@@ -6,6 +6,8 @@ from escrow.domain.payouts import Terms
 from escrow.models import Deal, SettlementTerms
 from points.models import Market, Offer
 
+ATTESTED = 1  # `settlement` of market terms: deliveries outside the escrow
+
 
 def market_terms(market: Market) -> bindings.MarketTerms:
     """The terms whose keccak is `market.market_id`. Reads market.pay_token and market.program."""

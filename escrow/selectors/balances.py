@@ -16,7 +16,7 @@ from points.models import PayToken
 @dataclass(frozen=True, slots=True)
 class BalanceView:
     """Base units of `token`. `free` counts everything seen; `pending_in` and `pending_out` are the parts of it that came or
-    went in blocks that are not final. `locked`: the wallet's own payment and collateral in open deals.
+    went in blocks that are not final. `locked`: the wallet's own payment, collateral and bonds in open deals.
     """
 
     chain_id: int
@@ -27,12 +27,13 @@ class BalanceView:
     free: int
     locked_payment: int
     locked_collateral: int
+    locked_bond: int
     pending_in: int
     pending_out: int
 
     @property
     def locked(self) -> int:
-        return self.locked_payment + self.locked_collateral
+        return self.locked_payment + self.locked_collateral + self.locked_bond
 
 
 def balances(address: str, *, chain: Chain) -> list[BalanceView]:
@@ -41,6 +42,7 @@ def balances(address: str, *, chain: Chain) -> list[BalanceView]:
     coming = _pending(accounts.values(), "credit")
     going = _pending(accounts.values(), "debit")
     locked = locked_by_token(address, chain=chain)
+    bonds = bonds_by_token(address, chain=chain)
     pay_tokens = {token.address: token for token in PayToken.objects.filter(chain=chain)}
     others = sorted(token for token, account in accounts.items() if account.balance and token not in pay_tokens)
     named = _names(chain, others)
@@ -63,6 +65,7 @@ def balances(address: str, *, chain: Chain) -> list[BalanceView]:
                 free=account.balance if account else 0,
                 locked_payment=locked[token][0],
                 locked_collateral=locked[token][1],
+                locked_bond=bonds.get(token, 0),
                 pending_in=coming.get(pk, 0),
                 pending_out=going.get(pk, 0),
             )
@@ -104,6 +107,13 @@ def locked_by_token(address: str, *, chain: Chain) -> dict[str, tuple[int, int]]
         else:
             _add(sums, token, 1, view.collateral_locked)
     return sums
+
+
+def bonds_by_token(address: str, *, chain: Chain) -> dict[str, int]:
+    """What the wallet locked to dispute deals that are open, by token."""
+    rows = Deal.objects.filter(chain=chain, outcome=DealOutcome.OPEN, disputed_by=address).order_by()
+    found = rows.values_list("pay_token__address").annotate(total=Sum("bond"))
+    return {token: int(total) for token, total in found}
 
 
 def _add(sums: dict[str, tuple[int, int]], token: str, place: int, amount: int) -> None:

@@ -8,10 +8,10 @@ from django.db.models import Q, QuerySet
 
 from escrow.chain.events import DEAL_EVENTS
 from escrow.chain.models import ChainEvent, Depth
-from escrow.contracts.structs import settlement_terms
+from escrow.contracts.structs import ATTESTED, settlement_terms
 from escrow.domain import payouts
 from escrow.domain.payouts import Terms
-from escrow.models import Deal, DealOutcome, DealTranche, SettlementTerms
+from escrow.models import AutoDelivery, Deal, DealOutcome, DealTranche, DealTransfer, SettlementTerms
 from escrow.selectors.depth import depth_of
 from otc.core.models import Chain
 from points.models import Market, MarketStatus
@@ -40,7 +40,8 @@ class TrancheView:
 @dataclass(frozen=True, slots=True)
 class DealView:
     """A deal with what follows from terms and time. `tranches` is empty until terms are proposed (and void while they may be
-    vetoed: see `terms_final`). `deadline` is that of the next unresolved tranche, None when there is none.
+    vetoed: see `terms_final`); of an attested market its `due` counts units of the program. `deadline` is that of the next
+    unresolved tranche, or of the challenge or the ruling; None when there is none.
     """
 
     deal: Deal
@@ -51,8 +52,14 @@ class DealView:
     tranches: tuple[TrancheView, ...]
     payment_locked: int
     collateral_locked: int
+    bond_locked: int
     deadline: int | None
     refundable: bool
+
+    @property
+    def attested(self) -> bool:
+        """Whether its delivery happens outside the escrow."""
+        return bool(self.deal.market.settlement == ATTESTED)
 
 
 def deals_of(
@@ -102,6 +109,8 @@ def deal_view(deal: Deal, *, now: int | None = None) -> DealView:
     else:
         payment_locked, collateral_locked = deal.payment, deal.collateral
     waiting = [tranche.deadline for tranche in tranches if tranche.outcome == DealOutcome.OPEN and still_open]
+    if still_open and deal.phase_until is not None:
+        waiting = [deal.phase_until]
     return DealView(
         deal=deal,
         depth=depth_of(deal.opened_event.block_number, deal.chain),
@@ -111,6 +120,7 @@ def deal_view(deal: Deal, *, now: int | None = None) -> DealView:
         tranches=tranches,
         payment_locked=payment_locked,
         collateral_locked=collateral_locked,
+        bond_locked=deal.bond if still_open else 0,
         deadline=min(waiting, default=None),
         refundable=still_open and _refundable(deal.market, now),
     )
@@ -130,7 +140,7 @@ def _refundable(market: Market, now: int) -> bool:
 def _tranches(deal: Deal, row: SettlementTerms) -> tuple[TrancheView, ...]:
     terms = settlement_terms(row)
     progress = {tranche.number: tranche for tranche in deal.tranches.all()}
-    due = payouts.due_for(deal.units, terms)
+    due = deal.units if deal.market.settlement == ATTESTED else payouts.due_for(deal.units, terms)
     return tuple(
         _tranche(deal, terms, number, payouts.share_of_tranche(due, terms, number), progress.get(number))
         for number in range(terms.tranches)
@@ -157,6 +167,19 @@ def _tranche(deal: Deal, terms: Terms, number: int, due: int, row: DealTranche |
         collateral_locked=locked[1],
         outcome=outcome,
     )
+
+
+def auto_delivery_amount(deal: Deal, token: str) -> int:
+    """What anyone may still deliver for the deal's seller, base units of `token`."""
+    rows = AutoDelivery.objects.filter(
+        chain=deal.chain_id, seller=deal.seller, market_id=deal.market.market_id, token=token
+    )
+    return rows.values_list("amount", flat=True).first() or 0
+
+
+def deal_transfers(deal: Deal) -> list[DealTransfer]:
+    """Changes of hands, oldest first, with the events that say so."""
+    return list(deal.transfers.select_related("event__block"))
 
 
 # ---------------------------------------------------------------- timeline

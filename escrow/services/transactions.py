@@ -15,7 +15,18 @@ from escrow.chain.client import Call as RpcCall
 from escrow.chain.client import RpcError, RpcFault
 from escrow.chain.endpoints import chain_answers
 from escrow.contracts import bindings
-from escrow.services.tx import deals, funds, markets, offers, params
+from escrow.services.tx import (
+    attested,
+    closes,
+    deals,
+    funds,
+    markets,
+    matching,
+    offers,
+    params,
+    positions,
+    standing,
+)
 from escrow.services.tx.call import Call, Need, NeedKind
 from escrow.services.tx.refusals import explain
 from otc.core.errors import DomainError, ErrorCode
@@ -48,6 +59,18 @@ class Action(StrEnum):
     DELIVER_BATCH = "deliver_batch"
     SLASH = "slash"
     REFUND = "refund"
+    MATCH_OFFERS = "match_offers"
+    SET_AUTO_DELIVER = "set_auto_deliver"
+    DELIVER_FOR = "deliver_for"
+    MUTUAL_CLOSE = "mutual_close"
+    TRANSFER_POSITION = "transfer_position"
+    FILL_RESALE = "fill_resale"
+    ATTEST = "attest"
+    DISPUTE = "dispute"
+    FINALIZE = "finalize"
+    RULE = "rule"
+    APPEAL = "appeal"
+    RULE_TIMEOUT = "rule_timeout"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +100,19 @@ ACTIONS: dict[Action, Spec] = {
     Action.DELIVER: Spec(params.Deliver, deals.deliver),
     Action.DELIVER_BATCH: Spec(params.DeliverBatch, deals.deliver_batch),
     Action.SLASH: Spec(params.Slash, deals.slash),
-    Action.REFUND: Spec(params.Refund, deals.refund),
+    Action.REFUND: Spec(params.OfDeal, deals.refund),
+    Action.MATCH_OFFERS: Spec(params.MatchOffers, matching.match_offers),
+    Action.SET_AUTO_DELIVER: Spec(params.SetAutoDeliver, standing.set_auto_deliver),
+    Action.DELIVER_FOR: Spec(params.Deliver, standing.deliver_for),
+    Action.MUTUAL_CLOSE: Spec(params.MutualClose, closes.mutual_close),
+    Action.TRANSFER_POSITION: Spec(params.TransferPosition, positions.transfer_position),
+    Action.FILL_RESALE: Spec(params.FillResale, positions.fill_resale),
+    Action.ATTEST: Spec(params.Attest, attested.attest),
+    Action.DISPUTE: Spec(params.Dispute, attested.dispute),
+    Action.FINALIZE: Spec(params.OfDeal, attested.finalize),
+    Action.RULE: Spec(params.Rule, attested.rule),
+    Action.APPEAL: Spec(params.OfDeal, attested.appeal),
+    Action.RULE_TIMEOUT: Spec(params.OfDeal, attested.rule_timeout),
 }
 
 

@@ -1,9 +1,13 @@
 """What a builder makes: an unsigned call, what the account needs for it, and what it means in plain words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
+from escrow.contracts import hashing
+from escrow.contracts.bindings import Attestation, Close, Resale
+from otc.core.fields import to_checksum
 from otc.core.models import Chain
 
 
@@ -33,6 +37,33 @@ class Call:
     data: str
     explanation: tuple[str, ...]
     needs: tuple[Need, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Signable:
+    """Typed data for `signers` (address by role) to sign; `digest` is what is hashed. Nothing is stored here."""
+
+    chain: Chain
+    deal_id: str
+    struct: Resale | Close | Attestation
+    digest: str
+    typed_data: Mapping[str, Any]
+    signers: Mapping[str, str]
+    explanation: tuple[str, ...]
+
+
+def signable(
+    chain: Chain,
+    struct: Resale | Close | Attestation,
+    *,
+    deal_id: str,
+    signers: Mapping[str, str],
+    explanation: Iterable[str],
+) -> Signable:
+    """`struct` with its digest and typed data for the escrow of `chain`."""
+    digest = hashing.signed_hash(struct, chain_id=chain.chain_id, contract=chain.escrow_address)
+    data = hashing.typed_data(struct, chain_id=chain.chain_id, contract=to_checksum(chain.escrow_address))
+    return Signable(chain, deal_id, struct, digest, data, signers, tuple(explanation))
 
 
 def summed(needs: Iterable[Need]) -> tuple[Need, ...]:

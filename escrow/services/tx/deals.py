@@ -11,10 +11,10 @@ from escrow.domain.payouts import (
     share_of_tranche,
     slash_payout,
 )
-from escrow.models import Deal, DealOutcome, DealTranche, SettlementTerms
+from escrow.models import Deal, DealOutcome, DealPhase, DealTranche, SettlementTerms
 from escrow.services.tx import params
 from escrow.services.tx.call import Call, delivery_needs, summed
-from escrow.services.tx.lookup import deal_of, now_of, one_chain
+from escrow.services.tx.lookup import now_of, one_chain, open_deal_of, terms_of
 from escrow.services.tx.wording import moment, pay_token_words, settlement_token_words
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import to_checksum
@@ -53,7 +53,10 @@ class Handover:
     @property
     def struct(self) -> bindings.Delivery:
         return bindings.Delivery(
-            structs.deal_preimage(self.tranche.deal), self.tranche.number, self.amount, self.to_escrow
+            deal=structs.deal_preimage(self.tranche.deal),
+            to_escrow=self.to_escrow,
+            tranche=self.tranche.number,
+            amount=self.amount,
         )
 
 
@@ -65,7 +68,7 @@ def deliver(account: str, given: params.Deliver) -> Call:
         chain,
         chain.escrow_address,
         bindings.encode_deliver(handover.struct),
-        _delivery_explained(handover),
+        delivery_explained(handover),
         summed(delivery_needs(handover.tranche.row.token, handover.amount)),
     )
 
@@ -87,7 +90,7 @@ def deliver_batch(account: str, given: params.DeliverBatch) -> Call:
         bindings.encode_deliver_batch([handover.struct for handover in handovers]),
         (
             f"{len(handovers)} deliveries in one transaction.",
-            *dict.fromkeys(_delivery_explained(handover)[0] for handover in handovers),
+            *dict.fromkeys(delivery_explained(handover)[0] for handover in handovers),
             "A deal that is already done by then is skipped.",
         ),
         needs,
@@ -96,8 +99,14 @@ def deliver_batch(account: str, given: params.DeliverBatch) -> Call:
 
 def slash(account: str, given: params.Slash) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
     """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY, INVALID."""
-    tranche = _tranche(given.deal_id, given.tranche, prefix="")
+    tranche = tranche_of(given.deal_id, given.tranche, prefix="")
     last = tranche.schedule.deadline(tranche.number)
+    if tranche.deal.phase != DealPhase.NONE:
+        raise DomainError(
+            ErrorCode.CONFLICT,
+            f"The deal is {DealPhase(tranche.deal.phase).label.lower()}: it ends by finalize, rule or rule_timeout.",
+            field="deal_id",
+        )
     if now_of(tranche.deal.chain) <= last:
         raise DomainError(ErrorCode.TOO_EARLY, f"The seller may deliver until {moment(last)}.", field="deal_id")
     paid = slash_payout(
@@ -116,9 +125,9 @@ def slash(account: str, given: params.Slash) -> Call:  # noqa: ARG001 - by anyon
     )
 
 
-def refund(account: str, given: params.Refund) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
+def refund(account: str, given: params.OfDeal) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
     """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY."""
-    deal = _open_deal(given.deal_id, field="deal_id")
+    deal = open_deal_of(given.deal_id)
     market = deal.market
     if not refundable(status=market.status, long_stop=market.long_stop, now=now_of(deal.chain)):
         rule = (
@@ -142,19 +151,10 @@ def refund(account: str, given: params.Refund) -> Call:  # noqa: ARG001 - by any
 # ---------------------------------------------------------------- rules
 
 
-def _open_deal(deal_id: str, *, field: str) -> Deal:
-    deal = deal_of(deal_id, field=field)
-    if deal.outcome != DealOutcome.OPEN:
-        raise DomainError(
-            ErrorCode.DEAL_NOT_OPEN, f"The deal is closed: {DealOutcome(deal.outcome).label.lower()}.", field=field
-        )
-    return deal
-
-
-def _tranche(deal_id: str, number: int, *, prefix: str) -> OfTranche:
+def tranche_of(deal_id: str, number: int, *, prefix: str) -> OfTranche:
     """Errors: NOT_FOUND, DEAL_NOT_OPEN, TOO_EARLY without terms, INVALID."""
-    deal = _open_deal(deal_id, field=f"{prefix}deal_id")
-    row: SettlementTerms | None = getattr(deal.market, "settlement_terms", None)
+    deal = open_deal_of(deal_id, field=f"{prefix}deal_id")
+    row = terms_of(deal.market)
     if row is None:
         raise DomainError(
             ErrorCode.TOO_EARLY, "The project has not proposed settlement terms yet.", field=f"{prefix}deal_id"
@@ -184,10 +184,21 @@ def _tranche(deal_id: str, number: int, *, prefix: str) -> OfTranche:
 
 def _handover(account: str, given: params.Deliver, *, prefix: str, before: int) -> Handover:
     """`before`: what the same batch delivers into the same tranche ahead of this."""
-    tranche = _tranche(given.deal_id, given.tranche, prefix=prefix)
+    tranche = tranche_of(given.deal_id, given.tranche, prefix=prefix)
     if account != tranche.deal.seller:
         raise DomainError(
             ErrorCode.FORBIDDEN, f"Only the seller, {to_checksum(tranche.deal.seller)}, delivers.", field="account"
+        )
+    return handover_of(tranche, given, left=tranche.whole - tranche.delivered - before, prefix=prefix)
+
+
+def handover_of(tranche: OfTranche, given: params.Deliver, *, left: int, prefix: str) -> Handover:
+    """A delivery of at most `left`. Errors: INVALID where no token is delivered, DEADLINE_PASSED, TOO_EARLY, AMOUNT_INVALID."""
+    if tranche.deal.market.settlement == structs.ATTESTED:
+        raise DomainError(
+            ErrorCode.INVALID,
+            "The deals of this market are delivered outside the escrow: have the attestor confirm it, with `attest`.",
+            field=f"{prefix}deal_id",
         )
     now = now_of(tranche.deal.chain)
     first, last = tranche.schedule.opens_at(tranche.number), tranche.schedule.deadline(tranche.number)
@@ -195,19 +206,19 @@ def _handover(account: str, given: params.Deliver, *, prefix: str, before: int) 
         raise DomainError(ErrorCode.DEADLINE_PASSED, f"The window closed at {moment(last)}.", field=f"{prefix}deal_id")
     if now < first:
         raise DomainError(ErrorCode.TOO_EARLY, f"The window opens at {moment(first)}.", field=f"{prefix}deal_id")
-    left = tranche.whole - tranche.delivered - before
     amount = max(0, left) if given.amount is None else given.amount
     if amount > left or (amount == 0 and tranche.whole != 0):
         token = settlement_token_words(tranche.row)
         raise DomainError(
             ErrorCode.AMOUNT_INVALID,
-            f"From 1 to {max(0, left)} base units, which is {token.amount(max(0, left))}: what is still due. More would be a gift.",
+            f"From 1 to {max(0, left)} base units, which is {token.amount(max(0, left))}: what can still be delivered. More would be a gift.",
             field=f"{prefix}amount",
         )
     return Handover(tranche, amount, given.to_escrow)
 
 
-def _delivery_explained(handover: Handover) -> tuple[str, ...]:
+def delivery_explained(handover: Handover, *, whose: str = "your wallet", who: str = "You get") -> tuple[str, ...]:
+    """What moves from `whose` wallet, and what `who` gets for it."""
     tranche, deal = handover.tranche, handover.tranche.deal
     after = tranche.delivered + handover.amount
     paid = delivery_payout(
@@ -223,7 +234,7 @@ def _delivery_explained(handover: Handover) -> tuple[str, ...]:
     where = "the buyer's free escrow balance" if handover.to_escrow else f"the buyer, {to_checksum(deal.buyer)}"
     said = [
         (
-            f"{token.amount(handover.amount)} move from your wallet to {where}. You get {money(paid.to_seller)}: your collateral and the "
+            f"{token.amount(handover.amount)} move from {whose} to {where}. {who} {money(paid.to_seller)}: the collateral and the "
             f"payment for it, less a fee of {money(paid.fee)}."
         )
     ]

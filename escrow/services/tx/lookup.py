@@ -1,10 +1,11 @@
 """Finding what an action is about, or saying which parameter names nothing."""
 
-from escrow.models import Account, Deal, SettlementTerms
+from escrow.models import Account, Deal, DealOutcome, SettlementTerms
 from escrow.services.tx.wording import TokenWords, pay_token_words, settlement_token_words
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import Chain
-from points.models import PayToken
+from points.models import Market, PayToken
+from points.selectors.markets import market_get
 
 
 def chain_of(chain_id: int | None) -> Chain:
@@ -53,10 +54,35 @@ def deal_of(deal_id: str, *, field: str) -> Deal:
     """The deal with all that a call about it reads. Errors: NOT_FOUND."""
     rows = Deal.objects.select_related(
         "chain", "pay_token", "market__program", "market__pay_token", "market__chain", "market__settlement_terms"
-    )
+    ).prefetch_related("tranches")
     found = rows.filter(deal_id=deal_id, chain__active=True).first()
     if found is None:
         raise DomainError(ErrorCode.NOT_FOUND, "No such deal is known here.", field=field)
+    return found
+
+
+def open_deal_of(deal_id: str, *, field: str = "deal_id") -> Deal:
+    """As `deal_of`, of a deal that is not closed. Errors: NOT_FOUND, DEAL_NOT_OPEN."""
+    deal = deal_of(deal_id, field=field)
+    if deal.outcome != DealOutcome.OPEN:
+        raise DomainError(
+            ErrorCode.DEAL_NOT_OPEN, f"The deal is closed: {DealOutcome(deal.outcome).label.lower()}.", field=field
+        )
+    return deal
+
+
+def market_of(market_id: str, chain_id: int | None) -> Market:
+    """Errors: NOT_FOUND, INVALID."""
+    try:
+        return market_get(market_id=market_id, chain_id=chain_id)
+    except DomainError as error:
+        field = "market_id" if error.field == "market" else error.field
+        raise DomainError(error.code, error.detail, field=field) from error
+
+
+def terms_of(market: Market) -> SettlementTerms | None:
+    """The market's proposed or final terms, from a loaded relation where there is one."""
+    found: SettlementTerms | None = getattr(market, "settlement_terms", None)
     return found
 
 

@@ -6,13 +6,12 @@ from escrow.contracts import bindings, structs
 from escrow.models import SettlementTerms
 from escrow.services.tx import params
 from escrow.services.tx.call import Call
-from escrow.services.tx.lookup import now_of
+from escrow.services.tx.lookup import market_of, now_of, terms_of
 from escrow.services.tx.wording import duration, moment
 from otc.core.amounts import format_amount
 from otc.core.errors import DomainError, ErrorCode
-from otc.core.fields import to_checksum
+from otc.core.fields import ZERO_ADDRESS, to_checksum
 from points.models import Market, MarketStatus
-from points.selectors.markets import market_get
 
 BPS = 10_000
 MAX_TRANCHES = 64
@@ -24,7 +23,7 @@ UINT128_MAX = 2**128 - 1
 
 def create_market(account: str, given: params.OfMarket) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
     """Errors: NOT_FOUND, CONFLICT, INVALID."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     if market.status != MarketStatus.NONE:
         raise DomainError(ErrorCode.CONFLICT, "This market is already on chain.", field="market_id")
     if not market.pay_token.allowed:
@@ -47,9 +46,10 @@ def create_market(account: str, given: params.OfMarket) -> Call:  # noqa: ARG001
 
 def propose(account: str, given: params.Propose) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, INVALID naming the field."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
     _check_settlement(market, given)
+    attested = market.settlement == structs.ATTESTED
     settlement = bindings.SettlementTerms(
         token=given.token,
         ratio_num=given.ratio_num,
@@ -69,12 +69,17 @@ def propose(account: str, given: params.Propose) -> Call:
         )
     )
     per_unit = f"{given.ratio_num}/{given.ratio_den}" if given.ratio_den != 1 else str(given.ratio_num)
+    how = (
+        f"outside the escrow, attested by {to_checksum(market.attestor)}"
+        if attested
+        else f"{per_unit} base units of {to_checksum(given.token)} for each base unit sold, {parts}"
+    )
     return Call(
         market.chain,
         market.chain.escrow_address,
         bindings.encode_propose(structs.market_terms(market), settlement),
         (
-            f"Proposes to settle {market}: {per_unit} base units of {to_checksum(given.token)} for each base unit sold, {parts}.",
+            f"Proposes to settle {market}: {how}.",
             f"Sellers must deliver from {moment(given.start)} to {moment(given.start + given.window)}; who does not loses the collateral.",
             f"Trading stops now. The guardian may veto for {duration(market.objection)}; after that nobody can change or withdraw this.",
         ),
@@ -83,7 +88,7 @@ def propose(account: str, given: params.Propose) -> Call:
 
 def veto(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, DEADLINE_PASSED."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     _require(market, account, market.guardian, "guardian", MarketStatus.PROPOSED)
     if now_of(market.chain) >= _terms(market).final_at:
         raise DomainError(
@@ -96,7 +101,7 @@ def veto(account: str, given: params.OfMarket) -> Call:
 
 def extend(account: str, given: params.Extend) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, DEADLINE_PASSED, INVALID."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     _require(market, account, market.resolver, "resolver", MarketStatus.PROPOSED)
     row = _terms(market)
     if not 1 <= given.extra <= MAX_EXTENSION:
@@ -118,7 +123,7 @@ def extend(account: str, given: params.Extend) -> Call:
 
 def propose_cancel(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
     return _call(
         market,
@@ -129,14 +134,14 @@ def propose_cancel(account: str, given: params.OfMarket) -> Call:
 
 def withdraw_cancel(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     _require(market, account, market.resolver, "resolver", MarketStatus.CANCEL_PROPOSED)
     return _call(market, bindings.encode_withdraw_cancel, f"Takes the cancellation back: {market} trades again.")
 
 
 def confirm_cancel(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT. Whether 72 hours have passed is the simulation's to say."""
-    market = _market(given.market_id, given.chain_id)
+    market = market_of(given.market_id, given.chain_id)
     _require(market, account, market.guardian, "guardian", MarketStatus.CANCEL_PROPOSED)
     return _call(
         market,
@@ -148,16 +153,8 @@ def confirm_cancel(account: str, given: params.OfMarket) -> Call:
 # ---------------------------------------------------------------- rules
 
 
-def _market(market_id: str, chain_id: int | None) -> Market:
-    try:
-        return market_get(market_id=market_id, chain_id=chain_id)
-    except DomainError as error:
-        field = "market_id" if error.field == "market" else error.field
-        raise DomainError(error.code, error.detail, field=field) from error
-
-
 def _terms(market: Market) -> SettlementTerms:
-    found: SettlementTerms | None = getattr(market, "settlement_terms", None)
+    found = terms_of(market)
     if found is None:
         raise DomainError(ErrorCode.CONFLICT, "No settlement terms are proposed.", field="market_id")
     return found
@@ -183,7 +180,16 @@ def _require(market: Market, account: str, key: str, role: str, status: MarketSt
 def _check_settlement(market: Market, given: params.Propose) -> None:
     """The contract's rules, by field. Errors: INVALID."""
     now = now_of(market.chain)
+    attested = market.settlement == structs.ATTESTED
+    most = 1 if attested else MAX_TRANCHES
     rules: list[tuple[str, bool, str]] = [
+        (
+            "token",
+            (given.token == ZERO_ADDRESS) == attested,
+            "Deals of this market are attested, no token is delivered: leave it out."
+            if attested
+            else "Name the token that sellers deliver.",
+        ),
         ("ratio_num", 1 <= given.ratio_num <= UINT128_MAX, "From 1 to 2^128 - 1."),
         ("ratio_den", 1 <= given.ratio_den <= UINT128_MAX, "From 1 to 2^128 - 1."),
         (
@@ -203,7 +209,7 @@ def _check_settlement(market: Market, given: params.Propose) -> None:
             market.min_window <= given.window <= market.max_window,
             f"From {market.min_window} to {market.max_window} seconds in this market.",
         ),
-        ("tranches", 1 <= given.tranches <= MAX_TRANCHES, f"From 1 to {MAX_TRANCHES}."),
+        ("tranches", 1 <= given.tranches <= most, f"From 1 to {most}."),
         (
             "tge_bps",
             given.tge_bps == BPS if given.tranches == 1 else 1 <= given.tge_bps < BPS,

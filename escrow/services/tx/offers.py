@@ -152,12 +152,25 @@ def _take(account: str, given: params.Fill, *, filled: int | None, prefix: str) 
         offer = offer_get(offer_hash=given.offer_hash)
     except DomainError as error:
         raise refuse(error.code, error.detail) from error
+    check_takable(offer, account, refuse)
+    market = offer.market
+    require_entry_open(market.chain)
+    before = offer.filled_units if filled is None else filled
+    check_units(offer, given.units, before, refuse)
+    found = outcomes(terms_of(offer), units=given.units, fee_bps=market.chain.fee_bps, filled_before=before)
+    if found.payment == 0:
+        raise refuse(ErrorCode.FILL_INVALID, "So few units cost less than one base unit: take more.", "units")
+    return Taking(offer, given, before, found)
+
+
+def check_takable(offer: Offer, taker: str, refuse: Refuse) -> None:
+    """Whether `taker` may take some of it now. Errors: OFFER_NOT_OPEN, OFFER_NOT_FOR_YOU, MARKET_NOT_OPEN, OFFER_EXPIRED."""
     market, now = offer.market, now_of(offer.market.chain)
     if offer.state != OfferState.OPEN:
         raise refuse(ErrorCode.OFFER_NOT_OPEN, f"The offer is {offer.state}: take another one.")
-    if account == offer.maker:
+    if taker == offer.maker:
         raise refuse(ErrorCode.OFFER_NOT_FOR_YOU, "Nobody trades with himself: this offer is yours.")
-    if offer.taker not in {ZERO_ADDRESS, account}:
+    if offer.taker not in {ZERO_ADDRESS, taker}:
         raise refuse(ErrorCode.OFFER_NOT_FOR_YOU, f"Only {to_checksum(offer.taker)} can take this offer.")
     if market.status != MarketStatus.OPEN or now > market.long_stop:
         raise refuse(ErrorCode.MARKET_NOT_OPEN, "The market is not open for trading any more.")
@@ -167,17 +180,10 @@ def _take(account: str, given: params.Fill, *, filled: int | None, prefix: str) 
         raise refuse(
             ErrorCode.OFFER_NOT_OPEN, f"The fee is {percent(market.chain.fee_bps)} now, more than the maker accepts."
         )
-    require_entry_open(market.chain)
-    before = offer.filled_units if filled is None else filled
-    _check_units(offer, given.units, before, refuse)
-    terms = _terms(offer)
-    found = outcomes(terms, units=given.units, fee_bps=market.chain.fee_bps, filled_before=before)
-    if found.payment == 0:
-        raise refuse(ErrorCode.FILL_INVALID, "So few units cost less than one base unit: take more.", "units")
-    return Taking(offer, given, before, found)
 
 
-def _check_units(offer: Offer, units: int, before: int, refuse: Refuse) -> None:
+def check_units(offer: Offer, units: int, before: int, refuse: Refuse) -> None:
+    """Errors: OFFER_CONSUMED, FILL_INVALID, FUNDS_INSUFFICIENT."""
     left = offer.units - before
     least = min(offer.min_fill, left)
     if left <= 0:
@@ -194,7 +200,8 @@ def _check_units(offer: Offer, units: int, before: int, refuse: Refuse) -> None:
         )
 
 
-def _terms(offer: Offer) -> OfferTerms:
+def terms_of(offer: Offer) -> OfferTerms:
+    """The signed fields, as the rules of `points` want them."""
     struct = structs.signed_offer(offer)
     return OfferTerms(**{name: getattr(struct, name) for name in OfferTerms.__dataclass_fields__})
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from otc.core.fields import ZERO_HASH
+from escrow.contracts import bindings
+from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
 
 Item = TypeVar("Item")
 
@@ -42,12 +43,14 @@ class OfMarket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
+    """`token`: the zero address in an attested market."""
+
     market_id: str
-    token: str
     ratio_num: int
     ratio_den: int
     start: int
     window: int
+    token: str = ZERO_ADDRESS
     tge_bps: int = 10_000
     tranches: int = 1
     period: int = 0
@@ -128,5 +131,89 @@ class Slash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refund:
+class OfDeal:
+    """refund, finalize, appeal, rule_timeout."""
+
     deal_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchOffers:
+    """`buy`, `sell`: hashes of offers. `units` None: the most that both have left."""
+
+    buy: str
+    sell: str
+    units: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAutoDeliver:
+    """`token` None: that of the market's settlement terms."""
+
+    market_id: str
+    amount: int
+    token: str | None = None
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransferPosition:
+    """The account's own place goes to `to`."""
+
+    deal_id: str
+    to: str
+    ref: str = ZERO_HASH
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillResale:
+    """`resale` may be given as a mapping."""
+
+    deal_id: str
+    resale: bindings.Resale
+    signature: bytes
+    ref: str = ZERO_HASH
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resale", _made(bindings.Resale, self.resale))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MutualClose:
+    """`close` may be given as a mapping. A party that sends it needs no signature of its own."""
+
+    deal_id: str
+    close: bindings.Close
+    buyer_signature: bytes = b""
+    seller_signature: bytes = b""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "close", _made(bindings.Close, self.close))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attest:
+    """`attestation` may be given as a mapping. The attestor needs no signature of its own."""
+
+    deal_id: str
+    attestation: bindings.Attestation
+    signature: bytes = b""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "attestation", _made(bindings.Attestation, self.attestation))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """`evidence`: hash of what proves it."""
+
+    deal_id: str
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """`to_seller`: base units of the pot; the buyer gets the rest."""
+
+    deal_id: str
+    to_seller: int

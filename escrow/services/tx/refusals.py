@@ -21,6 +21,9 @@ def _status(args: Args) -> str:
     return MarketStatus(int(args["status"])).label.lower()
 
 
+# As `attestationOf` counts.
+PHASES = ("not attested yet", "attested", "disputed by the buyer", "disputed by the seller")
+
 SENTENCES: dict[str, Callable[[Args], str]] = {
     "ZeroAddress": lambda _: "The zero address can't receive money: name a wallet.",
     "ZeroAmount": lambda _: "The amount must be more than zero.",
@@ -49,14 +52,20 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     "AlreadyExtended": lambda _: "The delivery window was extended before: that works once.",
     "NoSettlement": lambda _: "The project has not proposed settlement terms.",
     "BadOffer": lambda a: f"The offer breaks a rule at `{a['what']}`: its maker must sign another one.",
-    "BadSignature": lambda a: f"The signature is not {_address(a['signer'])}'s: its maker must sign another offer.",
+    "BadSignature": lambda a: (
+        f"The signature is not {_address(a['signer'])}'s for exactly this: that wallet must sign what is sent, on this chain."
+    ),
     "SelfTrade": lambda _: "Nobody trades with himself: take it with another account.",
-    "WrongEpoch": lambda _: "The maker has cancelled all offers of that time: take another one.",
+    "WrongEpoch": lambda _: "Its signer has cancelled all offers and listings of that time: take another one.",
     "FeeTooHigh": lambda a: (
         f"The fee is {percent(int(a['feeBps']))}, the maker accepts {percent(int(a['maxFeeBps']))}: take another offer."
     ),
-    "OfferConsumed": lambda _: "The offer was filled or cancelled in the meantime: take another one.",
+    "OfferConsumed": lambda _: "The offer or listing was taken or cancelled in the meantime: take another one.",
     "BadFill": lambda a: f"This offer can be taken in {a['minimum']} to {a['left']} units, not {a['units']}.",
+    "NoMatch": lambda a: f"The two offers do not meet in `{a['what']}`: match offers whose limits overlap.",
+    "BadResale": lambda a: (
+        f"The listing breaks a rule at `{a['what']}`: its lister must sign another one for the deal as it is now."
+    ),
     "UnknownDeal": lambda _: "The contract does not know this deal: wait until it is mined.",
     "DealMismatch": lambda _: (
         "The deal's data differ from what the contract committed to: use the receipt of GET deals/{deal_id}/receipt."
@@ -65,6 +74,20 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     "TrancheClosed": lambda a: f"Tranche {a['tranche']} is closed.",
     "BadTranche": lambda a: f"There are {a['tranches']} tranches, from 0.",
     "NothingDelivered": lambda a: f"Nothing of {_address(a['token'])} arrived: check the amount and the token.",
+    "TooMuch": lambda a: (
+        f"At most {a['most']} base units can be delivered for the seller now, not {a['amount']}: that is what is due and what he allowed."
+    ),
+    "TermsMismatch": lambda _: "These are not the terms of the deal's market: send those of GET markets/{market_id}.",
+    "BadSplit": lambda a: (
+        f"The deal holds {a['locked']} base units, {a['given']} do not split them: the parts must sum to what is locked."
+    ),
+    "BadReceiver": lambda a: (
+        f"{_address(a['to'])} can't take this place: name a wallet that is neither party of the deal nor the escrow."
+    ),
+    "NotAttestedKind": lambda _: "The deals of this market settle in a token, not by attestation: deliver it instead.",
+    "WrongPhase": lambda a: f"The deal is {PHASES[int(a['phase'])]}: this can't be done now.",
+    "BadAttestation": lambda a: f"From 1 to {a['whole']} units can be attested, not {a['units']}.",
+    "AppealsExhausted": lambda _: "The deal was appealed three times, which is all: the arbitrator must rule.",
     "NotRefundable": lambda a: (
         f"Refunds start when the market is cancelled, or after its long-stop, {moment(int(a['longStop']))}."
     ),

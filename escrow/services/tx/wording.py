@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from escrow.models import SettlementTerms
+from escrow.models import Deal, SettlementTerms
 from otc.core import clock
 from otc.core.amounts import format_amount
 from otc.core.fields import to_checksum
@@ -40,6 +40,11 @@ def units_words(units: int, program: Program) -> str:
     regular = name.isalpha() and name.islower() and not name.endswith(("s", "x", "z", "h"))
     regular = regular and not (name.endswith("y") and name[-2:-1] not in "aeiou")
     return f"{number} {name}s" if regular and number != "1" else f"{number} {name}"
+
+
+def position_words(deal: Deal) -> str:
+    """`100 HRB of Harbor airdrop`. Reads deal.market.program."""
+    return f"{units_words(deal.units, deal.market.program)} of {deal.market.program.name}"
 
 
 def moment(unix: int) -> str:

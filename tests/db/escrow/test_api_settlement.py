@@ -141,12 +141,24 @@ def test_declared_shapes_are_those_written(market):
 # ---------------------------------------------------------------- tx/prepare
 
 
+RESALE = {
+    "deal": "0x" + "ab" * 32,
+    "side": "buy",
+    "price": "1",
+    "lister_pays": False,
+    "taker": rows.TOKEN,
+    "expiry": 1,
+    "epoch": "0",
+    "salt": "1",
+}
+
+
 def good(action: Action) -> dict:
     """Parameters of the right shape."""
     h = "0x" + "ab" * 32
     token = {"token": rows.TOKEN, "amount": "1"}
     market = {"market_id": h}
-    settlement = {"token": rows.TOKEN, "ratio_num": "1", "ratio_den": "1", "start": 1, "window": 1}
+    settlement = {"ratio_num": "1", "ratio_den": "1", "start": 1, "window": 1}
     return {
         Action.APPROVE: token,
         Action.DEPOSIT: token,
@@ -162,6 +174,24 @@ def good(action: Action) -> dict:
         Action.DELIVER_BATCH: {"deliveries": [{"deal_id": h}]},
         Action.SLASH: {"deal_id": h},
         Action.REFUND: {"deal_id": h},
+        Action.MATCH_OFFERS: {"buy": h, "sell": h},
+        Action.SET_AUTO_DELIVER: market | {"amount": "1"},
+        Action.DELIVER_FOR: {"deal_id": h},
+        Action.MUTUAL_CLOSE: {
+            "deal_id": h,
+            "close": {"deal": h, "to_buyer": "1", "to_seller": "0", "deadline": 1},
+        },
+        Action.TRANSFER_POSITION: {"deal_id": h, "to": rows.TOKEN},
+        Action.FILL_RESALE: {"deal_id": h, "resale": RESALE, "signature": "0x01"},
+        Action.ATTEST: {
+            "deal_id": h,
+            "attestation": {"deal": h, "units": "1", "evidence": h, "valid_until": 1},
+        },
+        Action.DISPUTE: {"deal_id": h, "evidence": h},
+        Action.FINALIZE: {"deal_id": h},
+        Action.RULE: {"deal_id": h, "to_seller": "1"},
+        Action.APPEAL: {"deal_id": h},
+        Action.RULE_TIMEOUT: {"deal_id": h},
     }.get(action, market)
 
 
