@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract BumpEpochTest is Venue {
@@ -12,7 +12,7 @@ contract BumpEpochTest is Venue {
             eq(escrow.epochs(seller), i, "epoch");
         }
         eq(escrow.epochs(buyer), 0, "another's");
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.epoch = 3;
         fill(buyer, o, 100);
     }

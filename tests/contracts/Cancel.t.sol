@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 /// @dev What a cancelled offer can no longer do: Consumption.t.sol.
 contract CancelTest is Venue {
     function test_by_the_maker_only() external {
-        IOTCEscrow.Offer memory o = sellOffer();
-        bytes memory call = abi.encodeCall(IOTCEscrow.cancel, (o));
+        IEscrow.Offer memory o = sellOffer();
+        bytes memory call = abi.encodeCall(IEscrow.cancel, (o));
         refused(buyer, call, err(IOTCErrors.NotAllowed.selector, buyer, seller));
         refused(owner, call, err(IOTCErrors.NotAllowed.selector, owner, seller));
         vm.prank(seller);
@@ -17,7 +17,7 @@ contract CancelTest is Venue {
     }
 
     function test_a_paused_market_or_a_late_hour_stop_no_cancel() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         vm.prank(pauser);
         escrow.pauseEntry(block.timestamp + 7 days);
         vm.prank(seller);

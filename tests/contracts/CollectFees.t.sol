@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract CollectFeesTest is Venue {
     function test_anyone_sends_them_to_the_one_recipient() external {
-        bytes memory call = abi.encodeCall(IOTCEscrow.collectFees, (address(pay)));
+        bytes memory call = abi.encodeCall(IEscrow.collectFees, (address(pay)));
         refused(owner, call, err(IOTCErrors.ZeroAmount.selector));
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         vm.prank(seller);
         escrow.deliver(delivery(deal, 300e18));

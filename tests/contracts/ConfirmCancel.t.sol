@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract ConfirmCancelTest is Venue {
@@ -9,11 +9,11 @@ contract ConfirmCancelTest is Venue {
 
     function setUp() public override {
         super.setUp();
-        call = abi.encodeCall(IOTCEscrow.confirmCancel, (terms));
+        call = abi.encodeCall(IEscrow.confirmCancel, (terms));
     }
 
     function test_needs_two_keys_and_72_hours() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         refused(guardian, call, abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 1));
         vm.prank(resolver);
         escrow.proposeCancel(terms);
@@ -29,7 +29,7 @@ contract ConfirmCancelTest is Venue {
         eq(status, 4, "CANCELLED");
         escrow.refund(deal);
         bytes memory wrong = abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 4);
-        refused(resolver, abi.encodeCall(IOTCEscrow.withdrawCancel, (terms)), wrong);
+        refused(resolver, abi.encodeCall(IEscrow.withdrawCancel, (terms)), wrong);
         refused(resolver, abi.encodeCall(IOTCEscrow.propose, (terms, plainSettlement())), wrong);
         refused(guardian, call, wrong);
     }

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 /// @title Every entry point against every state in which an offer is used up; cancel, invalidateNonces, bumpEpoch.
 contract ConsumptionTest is Venue {
     /// @dev Uses the offer up in way 0..4; returns the error that every later fill meets.
-    function useUp(uint256 way, IOTCEscrow.Offer memory o) private returns (bytes memory) {
+    function useUp(uint256 way, IEscrow.Offer memory o) private returns (bytes memory) {
         bytes memory used = err(IOTCErrors.OfferConsumed.selector, escrow.offerHash(o));
         if (way == 0) {
             fill(buyer, o, 100);
         } else if (way == 1) {
-            IOTCEscrow.Fill[] memory one = new IOTCEscrow.Fill[](1);
+            IEscrow.Fill[] memory one = new IEscrow.Fill[](1);
             one[0] = fillOf(o, 100);
             vm.prank(buyer);
             escrow.fillBatch(one);
@@ -30,21 +30,21 @@ contract ConsumptionTest is Venue {
         return used;
     }
 
-    function offerFor(bool parts) private returns (IOTCEscrow.Offer memory o) {
+    function offerFor(bool parts) private returns (IEscrow.Offer memory o) {
         o = sellOffer();
         if (parts) o.minFill = 1;
     }
 
     function matrix(bool parts, uint256 way) private {
-        IOTCEscrow.Offer memory o = offerFor(parts);
+        IEscrow.Offer memory o = offerFor(parts);
         bytes memory why = useUp(way, o);
-        IOTCEscrow.Fill memory f = fillOf(o, 100);
-        IOTCEscrow.Fill[] memory one = new IOTCEscrow.Fill[](1);
+        IEscrow.Fill memory f = fillOf(o, 100);
+        IEscrow.Fill[] memory one = new IEscrow.Fill[](1);
         one[0] = f;
         bytes[] memory calls = new bytes[](1);
-        calls[0] = abi.encodeCall(IOTCEscrow.fill, (f.offer, f.signature, f.units, f.takerRef));
+        calls[0] = abi.encodeCall(IEscrow.fill, (f.offer, f.signature, f.units, f.takerRef));
         refused(buyer, calls[0], why);
-        refused(buyer, abi.encodeCall(IOTCEscrow.fillBatch, (one)), why);
+        refused(buyer, abi.encodeCall(IEscrow.fillBatch, (one)), why);
         refused(buyer, abi.encodeWithSignature("multicall(bytes[])", calls), why);
         bytes32 before = fingerprint();
         vm.prank(seller);
@@ -89,30 +89,30 @@ contract ConsumptionTest is Venue {
     }
 
     function test_nonces_say_nothing_about_partial_offers() external {
-        IOTCEscrow.Offer memory o = offerFor(true);
+        IEscrow.Offer memory o = offerFor(true);
         useUp(4, o);
         fill(buyer, o, 100);
     }
 
     function test_two_offers_of_one_nonce_exclude_each_other() external {
-        IOTCEscrow.Offer memory a = sellOffer();
-        IOTCEscrow.Offer memory b = sellOffer();
+        IEscrow.Offer memory a = sellOffer();
+        IEscrow.Offer memory b = sellOffer();
         b.salt = a.salt;
         fill(buyer, a, 100);
-        IOTCEscrow.Fill memory f = fillOf(b, 100);
+        IEscrow.Fill memory f = fillOf(b, 100);
         bytes memory used = err(IOTCErrors.OfferConsumed.selector, escrow.offerHash(b));
-        refused(buyer, abi.encodeCall(IOTCEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)), used);
+        refused(buyer, abi.encodeCall(IEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)), used);
     }
 
     function test_a_partial_offer_cancelled_half_way() external {
-        IOTCEscrow.Offer memory o = offerFor(true);
+        IEscrow.Offer memory o = offerFor(true);
         fill(buyer, o, 40);
         eq(escrow.filled(escrow.offerHash(o)), 40, "filled");
         vm.prank(seller);
         escrow.cancel(o);
         eq(escrow.filled(escrow.offerHash(o)), type(uint256).max, "cancelled");
-        IOTCEscrow.Fill memory f = fillOf(o, 1);
+        IEscrow.Fill memory f = fillOf(o, 1);
         bytes memory used = err(IOTCErrors.OfferConsumed.selector, escrow.offerHash(o));
-        refused(buyer, abi.encodeCall(IOTCEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)), used);
+        refused(buyer, abi.encodeCall(IEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)), used);
     }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract CreateMarketTest is Venue {
     function test_anyone_creates_and_the_id_is_the_hash() external {
-        IOTCEscrow.MarketTerms memory t = plainTerms();
+        IEscrow.MarketTerms memory t = plainTerms();
         t.rulesHash = keccak256("other rules");
         vm.prank(keeper);
         bytes32 id = escrow.createMarket(t);
@@ -16,19 +16,19 @@ contract CreateMarketTest is Venue {
         eq(status, 1, "OPEN");
         eq(proposedAt, 0, "not proposed");
         eq(longStop, t.longStop, "long-stop");
-        refused(keeper, abi.encodeCall(IOTCEscrow.createMarket, (t)), err(IOTCErrors.MarketExists.selector, id));
+        refused(keeper, abi.encodeCall(IEscrow.createMarket, (t)), err(IOTCErrors.MarketExists.selector, id));
     }
 
-    function refusedFor(IOTCEscrow.MarketTerms memory t, bytes32 what) private {
-        refused(keeper, abi.encodeCall(IOTCEscrow.createMarket, (t)), err(IOTCErrors.BadTerms.selector, what));
+    function refusedFor(IEscrow.MarketTerms memory t, bytes32 what) private {
+        refused(keeper, abi.encodeCall(IEscrow.createMarket, (t)), err(IOTCErrors.BadTerms.selector, what));
     }
 
     function test_refused_roles_and_kinds() external {
-        IOTCEscrow.MarketTerms memory t = plainTerms();
+        IEscrow.MarketTerms memory t = plainTerms();
         t.payToken = address(drop);
         refused(
             keeper,
-            abi.encodeCall(IOTCEscrow.createMarket, (t)),
+            abi.encodeCall(IEscrow.createMarket, (t)),
             err(IOTCErrors.TokenNotAllowed.selector, address(drop))
         );
         t = plainTerms();
@@ -43,7 +43,7 @@ contract CreateMarketTest is Venue {
         t.kind = 4;
         refusedFor(t, "kind");
         t = plainTerms();
-        t.settlement = 1;
+        t.settlement = 2;
         refusedFor(t, "settlement");
         t = plainTerms();
         t.attestor = keeper;
@@ -62,8 +62,37 @@ contract CreateMarketTest is Venue {
         refusedFor(t, "bondBps");
     }
 
+    function test_refused_attested_terms() external {
+        IEscrow.MarketTerms memory t = attestedTerms();
+        t.attestor = address(0);
+        refusedFor(t, "attestor");
+        t = attestedTerms();
+        t.arbitrator = address(0);
+        refusedFor(t, "arbitrator");
+        t.arbitrator = t.attestor;
+        refusedFor(t, "arbitrator");
+        t = attestedTerms();
+        t.challenge = uint32(DAY - 1);
+        refusedFor(t, "challenge");
+        t.challenge = uint32(30 * DAY + 1);
+        refusedFor(t, "challenge");
+        t = attestedTerms();
+        t.arbitrationWindow = uint32(DAY - 1);
+        refusedFor(t, "arbitrationWindow");
+        t.arbitrationWindow = uint32(90 * DAY + 1);
+        refusedFor(t, "arbitrationWindow");
+        t = attestedTerms();
+        t.bondBps = 10_001;
+        refusedFor(t, "bondBps");
+        // and the last good values
+        (t.challenge, t.arbitrationWindow, t.bondBps) = (uint32(30 * DAY), uint32(90 * DAY), 10_000);
+        escrow.createMarket(t);
+        (t.challenge, t.arbitrationWindow, t.bondBps) = (uint32(DAY), uint32(DAY), 0);
+        escrow.createMarket(t);
+    }
+
     function test_bounds_at_the_edge() external {
-        IOTCEscrow.MarketTerms memory t = plainTerms();
+        IEscrow.MarketTerms memory t = plainTerms();
         t.objection = uint32(DAY - 1);
         refusedFor(t, "objection");
         t.objection = uint32(30 * DAY + 1);
@@ -96,8 +125,8 @@ contract CreateMarketTest is Venue {
     }
 
     function testFuzz_terms_have_one_id_each(uint40 longStop, bytes32 rules) external view {
-        IOTCEscrow.MarketTerms memory a = plainTerms();
-        IOTCEscrow.MarketTerms memory b = plainTerms();
+        IEscrow.MarketTerms memory a = plainTerms();
+        IEscrow.MarketTerms memory b = plainTerms();
         (b.longStop, b.rulesHash) = (longStop, rules);
         bool same = a.longStop == longStop && a.rulesHash == rules;
         ok((escrow.marketId(a) == escrow.marketId(b)) == same, "injective");

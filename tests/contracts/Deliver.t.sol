@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DeliverTest is Venue {
@@ -17,7 +17,7 @@ contract DeliverTest is Venue {
     }
 
     function test_pays_the_seller_less_the_fee() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         (uint256 s, uint256 b, uint256 f) = (free(seller), drop.balanceOf(buyer), escrow.fees(address(pay)));
         eq(escrow.due(deal, 0), DUE, "due");
@@ -31,7 +31,7 @@ contract DeliverTest is Venue {
     }
 
     function test_into_escrow() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         IOTCEscrow.Delivery memory d = delivery(deal, DUE);
         d.toEscrow = true;
@@ -44,7 +44,7 @@ contract DeliverTest is Venue {
     }
 
     function test_more_than_due_goes_to_the_buyer() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         (uint256 s, uint256 b) = (free(seller), drop.balanceOf(buyer));
         deliver(delivery(deal, DUE + 7));
@@ -53,7 +53,7 @@ contract DeliverTest is Venue {
     }
 
     function test_the_fee_is_the_one_of_the_fill() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         vm.prank(owner);
         escrow.setFee(200);
         settle();
@@ -62,7 +62,7 @@ contract DeliverTest is Venue {
     }
 
     function test_refused() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         refused(seller, call(delivery(deal, DUE)), err(IOTCErrors.NoSettlement.selector, market));
         settle();
         refused(buyer, call(delivery(deal, DUE)), err(IOTCErrors.NotAllowed.selector, buyer, seller));
@@ -89,7 +89,7 @@ contract DeliverTest is Venue {
 
     /// @dev Every field of the pre-image counts, also through unused high bits.
     function testFuzz_a_false_pre_image_is_refused(uint256 place, uint256 change) external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         change = bound(change, 1, type(uint256).max);
         bytes memory data = call(delivery(deal, DUE));
@@ -106,7 +106,7 @@ contract DeliverTest is Venue {
     }
 
     function test_in_part_pays_at_once_and_the_rest_to_the_seller() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         uint256 s = free(seller);
         deliver(delivery(deal, DUE / 3));
@@ -121,8 +121,8 @@ contract DeliverTest is Venue {
     }
 
     function test_in_part_and_slashed_in_proportion() external {
-        IOTCEscrow.Deal memory deal = openDeal();
-        IOTCEscrow.SettlementTerms memory terms_ = settle();
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory terms_ = settle();
         (uint256 s, uint256 b) = (free(seller), free(buyer));
         deliver(delivery(deal, DUE / 3));
         vm.warp(uint256(terms_.start) + terms_.window + 1);
@@ -136,12 +136,12 @@ contract DeliverTest is Venue {
     function testFuzz_parts_sum_exactly(uint128 payment, uint128 collateral, uint256 first, uint256 second, uint128 num)
         external
     {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.payment = bound(payment, 1, RICH / 2);
         o.collateral = bound(collateral, 0, RICH / 2);
         (uint256 s, uint256 b) = (free(seller), free(buyer));
-        IOTCEscrow.Deal memory deal = fill(buyer, o, 100);
-        IOTCEscrow.SettlementTerms memory st = plainSettlement();
+        IEscrow.Deal memory deal = fill(buyer, o, 100);
+        IEscrow.SettlementTerms memory st = plainSettlement();
         st.ratioNum = uint128(bound(num, 1, 1e25));
         st.ratioDen = 7;
         settle(st);

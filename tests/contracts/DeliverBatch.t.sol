@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DeliverBatchTest is Venue {
-    IOTCEscrow.Deal private a;
-    IOTCEscrow.Deal private b;
+    IEscrow.Deal private a;
+    IEscrow.Deal private b;
 
     function both() private view returns (IOTCEscrow.Delivery[] memory ds) {
         ds = new IOTCEscrow.Delivery[](2);

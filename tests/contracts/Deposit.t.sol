@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue, IEscrow} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IVenue, Venue} from "./support/Venue.sol";
 import {WeirdToken} from "./support/Tokens.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DepositTest is Venue {
     function call(address token, uint256 amount, address to) private pure returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.deposit, (token, amount, to));
+        return abi.encodeCall(IEscrow.deposit, (token, amount, to));
     }
 
     function test_credits_the_receiver() external {
@@ -56,11 +56,11 @@ contract DepositTest is Venue {
         weird.mint(buyer, 1e6);
         vm.prank(buyer);
         weird.approve(address(escrow), 1e6);
-        weird.strike(address(escrow), abi.encodeCall(IOTCEscrow.bumpEpoch, ()));
+        weird.strike(address(escrow), abi.encodeCall(IEscrow.bumpEpoch, ()));
         vm.prank(buyer);
         escrow.deposit(address(weird), 10, buyer);
         ok(weird.attackFailed(), "re-entered");
-        eq(bytes32(bytes4(weird.attackError())), bytes32(IEscrow.ReentrancyGuardReentrantCall.selector), "by the guard");
+        eq(bytes32(bytes4(weird.attackError())), bytes32(IVenue.ReentrancyGuardReentrantCall.selector), "by the guard");
     }
 
     function testFuzz_deposit_withdraw_is_neutral(uint256 amount) external {

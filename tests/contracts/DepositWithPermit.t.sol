@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract DepositWithPermitTest is Venue {
@@ -17,7 +17,7 @@ contract DepositWithPermitTest is Venue {
 
     function call(address token, uint256 amount) private view returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = permitOf(amount);
-        return abi.encodeCall(IOTCEscrow.depositWithPermit, (token, amount, buyer, block.timestamp + 60, v, r, s));
+        return abi.encodeCall(IEscrow.depositWithPermit, (token, amount, buyer, block.timestamp + 60, v, r, s));
     }
 
     function revoke() private {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract ExtendTest is Venue {
     function call(uint32 extra) private view returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.extend, (terms, extra));
+        return abi.encodeCall(IEscrow.extend, (terms, extra));
     }
 
     function test_once_by_at_most_48_hours() external {
         refused(resolver, call(1), abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 1));
-        IOTCEscrow.SettlementTerms memory s = settle();
+        IEscrow.SettlementTerms memory s = settle();
         refused(guardian, call(1), err(IOTCErrors.NotAllowed.selector, guardian, resolver));
         refused(resolver, call(0), err(IOTCErrors.BadSettlement.selector, bytes32("extra")));
         refused(resolver, call(uint32(2 * DAY + 1)), err(IOTCErrors.BadSettlement.selector, bytes32("extra")));
@@ -24,7 +24,7 @@ contract ExtendTest is Venue {
     }
 
     function test_boundary() external {
-        IOTCEscrow.SettlementTerms memory s = settle();
+        IEscrow.SettlementTerms memory s = settle();
         uint256 deadline = uint256(s.start) + s.window;
         vm.warp(deadline + 1);
         refused(resolver, call(1), err(IOTCErrors.Deadline.selector, deadline, deadline + 1));

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract FillTest is Venue {
-    function call(IOTCEscrow.Fill memory f) private pure returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.fill, (f.offer, f.signature, f.units, f.takerRef));
+    function call(IEscrow.Fill memory f) private pure returns (bytes memory) {
+        return abi.encodeCall(IEscrow.fill, (f.offer, f.signature, f.units, f.takerRef));
     }
 
-    function refusedFor(IOTCEscrow.Offer memory o, bytes memory why) private {
+    function refusedFor(IEscrow.Offer memory o, bytes memory why) private {
         refused(o.side == 1 ? buyer : seller, call(fillOf(o, 100)), why);
     }
 
     function test_locks_both_sides_and_commits_to_the_deal() external {
         (uint256 b, uint256 s, uint256 owed) = (free(buyer), free(seller), escrow.liabilities(address(pay)));
-        IOTCEscrow.Offer memory o = sellOffer();
-        IOTCEscrow.Deal memory deal = fill(buyer, o, 100);
+        IEscrow.Offer memory o = sellOffer();
+        IEscrow.Deal memory deal = fill(buyer, o, 100);
         eq(free(buyer), b - 1_000, "payment");
         eq(free(seller), s - 500, "collateral");
         eq(escrow.liabilities(address(pay)), owed, "still owed");
         eq(deal.id, keccak256(abi.encode(escrow.offerHash(o), 0)), "id");
         eq(escrow.deals(deal.id), keccak256(abi.encode(deal)) & ~bytes32(uint256(1)), "slot");
         eq(escrow.deals(deal.id), escrow.dealHash(deal), "view");
-        IOTCEscrow.Deal memory wanted = IOTCEscrow.Deal(
+        IEscrow.Deal memory wanted = IEscrow.Deal(
             deal.id, market, buyer, seller, address(pay), 100, 1_000, 500, FEE, keccak256("taker's reference"), o.ref,
             block.timestamp
         );
@@ -31,8 +31,8 @@ contract FillTest is Venue {
     }
 
     function test_a_buyers_offer_is_the_mirror() external {
-        IOTCEscrow.Offer memory o = buyOffer();
-        IOTCEscrow.Deal memory deal = fill(seller, o, 100);
+        IEscrow.Offer memory o = buyOffer();
+        IEscrow.Deal memory deal = fill(seller, o, 100);
         eq(deal.buyer, buyer, "buyer");
         eq(deal.seller, seller, "seller");
         eq(deal.buyerRef, o.ref, "buyer's reference");
@@ -40,7 +40,7 @@ contract FillTest is Venue {
     }
 
     function test_no_collateral_is_allowed_when_signed() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.collateral = 0;
         uint256 before = free(seller);
         fill(buyer, o, 100);
@@ -48,7 +48,7 @@ contract FillTest is Venue {
     }
 
     function test_refused_fields() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.side = 2;
         refused(buyer, call(fillOf(o, 100)), err(IOTCErrors.BadOffer.selector, bytes32("side")));
         o = sellOffer();
@@ -86,7 +86,7 @@ contract FillTest is Venue {
     }
 
     function test_refused_takers() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.taker = keeper;
         refusedFor(o, err(IOTCErrors.NotAllowed.selector, buyer, keeper));
         refused(keeper, call(fillOf(o, 100)), abi.encodeWithSelector(IOTCErrors.InsufficientBalance.selector, pay, keeper, 0, 1_000));
@@ -101,9 +101,9 @@ contract FillTest is Venue {
     }
 
     function test_refused_signatures() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         bytes memory bad = err(IOTCErrors.BadSignature.selector, seller);
-        IOTCEscrow.Fill memory f = fillOf(o, 100);
+        IEscrow.Fill memory f = fillOf(o, 100);
         bytes memory good = f.signature;
         f.signature = sign(keyOf("keeper"), escrow.offerHash(o));
         refused(buyer, call(f), bad);
@@ -138,7 +138,7 @@ contract FillTest is Venue {
     }
 
     function test_boundary_expiry_and_long_stop() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.expiry = block.timestamp + 10;
         vm.warp(o.expiry + 1);
         refusedFor(o, err(IOTCErrors.Deadline.selector, o.expiry, o.expiry + 1));
@@ -166,9 +166,9 @@ contract FillTest is Venue {
     }
 
     function test_partial_fills_and_their_minimum() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.minFill = 30;
-        IOTCEscrow.Fill memory f = fillOf(o, 29);
+        IEscrow.Fill memory f = fillOf(o, 29);
         refused(buyer, call(f), abi.encodeWithSelector(IOTCErrors.BadFill.selector, 29, 30, 100));
         f.units = 101;
         refused(buyer, call(f), abi.encodeWithSelector(IOTCErrors.BadFill.selector, 101, 30, 100));
@@ -177,21 +177,21 @@ contract FillTest is Venue {
         refused(buyer, call(f), abi.encodeWithSelector(IOTCErrors.BadFill.selector, 19, 20, 20));
         f.units = 21;
         refused(buyer, call(f), abi.encodeWithSelector(IOTCErrors.BadFill.selector, 21, 20, 20));
-        IOTCEscrow.Deal memory deal = fill(buyer, o, 20);
+        IEscrow.Deal memory deal = fill(buyer, o, 20);
         eq(deal.id, keccak256(abi.encode(escrow.offerHash(o), 80)), "id of the second fill");
         f.units = 0;
         refused(buyer, call(f), err(IOTCErrors.OfferConsumed.selector, escrow.offerHash(o)));
     }
 
     function test_all_or_none() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         refused(buyer, call(fillOf(o, 99)), abi.encodeWithSelector(IOTCErrors.BadFill.selector, 99, 100, 100));
         fill(buyer, o, 100);
         refusedFor(o, err(IOTCErrors.OfferConsumed.selector, escrow.offerHash(o)));
     }
 
     function testFuzz_partial_fills_sum_exactly(uint128 payment, uint128 collateral, uint256 cut, uint256 cut2) external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.units = 1_000_003;
         o.minFill = 1;
         o.payment = bound(payment, o.units, RICH / 2);
@@ -202,7 +202,7 @@ contract FillTest is Venue {
         uint256 paid;
         uint256 locked;
         for (uint256 i = 0; i < 3; ++i) {
-            IOTCEscrow.Deal memory deal = fill(buyer, o, parts[i]);
+            IEscrow.Deal memory deal = fill(buyer, o, parts[i]);
             paid += deal.payment;
             locked += deal.collateral;
             ok(paid <= o.payment && locked <= o.collateral, "never beyond");
@@ -214,7 +214,7 @@ contract FillTest is Venue {
     }
 
     function test_dirty_words_are_no_second_offer() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         bytes memory data = call(fillOf(o, 100));
         fill(buyer, o, 100);
         data[4] = 0x01; // the unused high byte of maker

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract FillBatchTest is Venue {
     function test_many_at_once() external {
-        IOTCEscrow.Fill[] memory fills = new IOTCEscrow.Fill[](5);
-        IOTCEscrow.Offer memory partial_ = sellOffer();
+        IEscrow.Fill[] memory fills = new IEscrow.Fill[](5);
+        IEscrow.Offer memory partial_ = sellOffer();
         partial_.minFill = 1;
         fills[0] = fillOf(partial_, 30);
         fills[1] = fillOf(partial_, 70);
@@ -24,18 +24,18 @@ contract FillBatchTest is Venue {
             ok(uint256(escrow.deals(ids[i])) > 6, "open");
         }
         vm.prank(buyer);
-        eq(escrow.fillBatch(new IOTCEscrow.Fill[](0)).length, 0, "none");
+        eq(escrow.fillBatch(new IEscrow.Fill[](0)).length, 0, "none");
     }
 
     function test_all_or_nothing() external {
-        IOTCEscrow.Fill[] memory fills = new IOTCEscrow.Fill[](2);
+        IEscrow.Fill[] memory fills = new IEscrow.Fill[](2);
         fills[0] = fillOf(sellOffer(), 100);
         fills[1] = fills[0]; // the same offer twice
         bytes memory used = err(IOTCErrors.OfferConsumed.selector, escrow.offerHash(fills[0].offer));
-        refused(buyer, abi.encodeCall(IOTCEscrow.fillBatch, (fills)), used);
+        refused(buyer, abi.encodeCall(IEscrow.fillBatch, (fills)), used);
         vm.prank(pauser);
         escrow.pauseEntry(block.timestamp + 1);
         bytes memory closed = err(IOTCErrors.EntryIsPaused.selector, block.timestamp + 1);
-        refused(buyer, abi.encodeCall(IOTCEscrow.fillBatch, (fills)), closed);
+        refused(buyer, abi.encodeCall(IEscrow.fillBatch, (fills)), closed);
     }
 }

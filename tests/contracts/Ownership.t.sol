@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
+import {IVenue, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract OwnershipTest is Venue {
     function test_two_steps() external {
-        bytes memory call = abi.encodeCall(IEscrow.transferOwnership, (keeper));
-        refused(buyer, call, err(IEscrow.OwnableUnauthorizedAccount.selector, buyer));
+        bytes memory call = abi.encodeCall(IVenue.transferOwnership, (keeper));
+        refused(buyer, call, err(IVenue.OwnableUnauthorizedAccount.selector, buyer));
         vm.prank(owner);
         escrow.transferOwnership(keeper);
         eq(escrow.owner(), owner, "not yet");
-        refused(buyer, abi.encodeCall(IEscrow.acceptOwnership, ()), err(IEscrow.OwnableUnauthorizedAccount.selector, buyer));
+        refused(buyer, abi.encodeCall(IVenue.acceptOwnership, ()), err(IVenue.OwnableUnauthorizedAccount.selector, buyer));
         vm.prank(keeper);
         escrow.acceptOwnership();
         eq(escrow.owner(), keeper, "now");
@@ -41,7 +41,7 @@ contract OwnershipTest is Venue {
     }
 
     function test_no_ether_can_be_sent() external {
-        bytes memory call = abi.encodeCall(IEscrow.renounceOwnership, ());
+        bytes memory call = abi.encodeCall(IVenue.renounceOwnership, ());
         (bool success,) = address(escrow).call{value: 1}("");
         ok(!success, "no receive");
         (success,) = address(escrow).call{value: 1}(call);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract PauseEntryTest is Venue {
     function test_by_guardian_or_owner_for_seven_days_at_most() external {
         uint256 latest = block.timestamp + 7 days;
-        refused(buyer, abi.encodeCall(IOTCEscrow.pauseEntry, (latest)), err(IOTCErrors.NotAllowed.selector, buyer, pauser));
-        bytes memory call = abi.encodeCall(IOTCEscrow.pauseEntry, (latest + 1));
+        refused(buyer, abi.encodeCall(IEscrow.pauseEntry, (latest)), err(IOTCErrors.NotAllowed.selector, buyer, pauser));
+        bytes memory call = abi.encodeCall(IEscrow.pauseEntry, (latest + 1));
         refused(pauser, call, err(IOTCErrors.PauseTooLong.selector, latest + 1, latest));
         refused(owner, call, err(IOTCErrors.PauseTooLong.selector, latest + 1, latest));
         vm.prank(pauser);
@@ -20,17 +20,17 @@ contract PauseEntryTest is Venue {
     }
 
     function test_stops_entry_and_nothing_else() external {
-        IOTCEscrow.Deal memory deal = openDeal();
-        IOTCEscrow.Deal memory late = openDeal();
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory late = openDeal();
+        IEscrow.Offer memory o = sellOffer();
         vm.prank(pauser);
         escrow.pauseEntry(block.timestamp + 7 days);
-        IOTCEscrow.MarketTerms memory t = plainTerms();
+        IEscrow.MarketTerms memory t = plainTerms();
         t.kind = 2;
         escrow.createMarket(t);
         vm.prank(seller);
         escrow.cancel(o);
-        IOTCEscrow.SettlementTerms memory s = settle();
+        IEscrow.SettlementTerms memory s = settle();
         vm.prank(pauser);
         escrow.pauseEntry(block.timestamp + 7 days);
         vm.prank(seller);

@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract ProposeTest is Venue {
-    function call(IOTCEscrow.SettlementTerms memory s) private view returns (bytes memory) {
+    function call(IEscrow.SettlementTerms memory s) private view returns (bytes memory) {
         return abi.encodeCall(IOTCEscrow.propose, (terms, s));
     }
 
-    function refusedFor(IOTCEscrow.SettlementTerms memory s, bytes32 what) private {
+    function refusedFor(IEscrow.SettlementTerms memory s, bytes32 what) private {
         refused(resolver, call(s), err(IOTCErrors.BadSettlement.selector, what));
     }
 
     function test_stores_the_terms_and_freezes_fills() external {
-        IOTCEscrow.SettlementTerms memory s = vested(7, 1234, uint32(30 * DAY));
+        IEscrow.SettlementTerms memory s = vested(7, 1234, uint32(30 * DAY));
         vm.prank(resolver);
         escrow.propose(terms, s);
         eq(keccak256(abi.encode(escrow.settlementOf(market))), keccak256(abi.encode(s)), "terms");
         (uint8 status, uint256 proposedAt,) = escrow.marketStatus(market);
         eq(status, 2, "PROPOSED");
         eq(proposedAt, block.timestamp, "proposed now");
-        IOTCEscrow.Fill memory f = fillOf(sellOffer(), 100);
+        IEscrow.Fill memory f = fillOf(sellOffer(), 100);
         refused(
             buyer,
-            abi.encodeCall(IOTCEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)),
+            abi.encodeCall(IEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)),
             abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 2)
         );
         refused(resolver, call(s), abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 2));
     }
 
     function test_refused_callers_and_markets() external {
-        IOTCEscrow.SettlementTerms memory s = plainSettlement();
+        IEscrow.SettlementTerms memory s = plainSettlement();
         refused(guardian, call(s), err(IOTCErrors.NotAllowed.selector, guardian, resolver));
         refused(owner, call(s), err(IOTCErrors.NotAllowed.selector, owner, resolver));
-        IOTCEscrow.MarketTerms memory other = plainTerms();
+        IEscrow.MarketTerms memory other = plainTerms();
         other.resolver = keeper; // changed terms are another market
         refused(
             keeper,
@@ -44,7 +44,7 @@ contract ProposeTest is Venue {
     }
 
     function test_refused_terms() external {
-        IOTCEscrow.SettlementTerms memory s = plainSettlement();
+        IEscrow.SettlementTerms memory s = plainSettlement();
         s.token = keeper;
         refused(resolver, call(s), err(IOTCErrors.TokenHasNoCode.selector, keeper));
         s = plainSettlement();
@@ -66,7 +66,7 @@ contract ProposeTest is Venue {
     }
 
     function test_refused_tranches() external {
-        IOTCEscrow.SettlementTerms memory s = vested(0, 10_000, 0);
+        IEscrow.SettlementTerms memory s = vested(0, 10_000, 0);
         refusedFor(s, "tranches");
         refusedFor(vested(65, 100, 100), "tranches");
         refusedFor(vested(1, 9_999, 0), "tgeBps");
@@ -83,7 +83,7 @@ contract ProposeTest is Venue {
         terms.maxRatioNum = 7;
         terms.maxRatioDen = 2;
         market = escrow.createMarket(terms);
-        IOTCEscrow.SettlementTerms memory s = plainSettlement();
+        IEscrow.SettlementTerms memory s = plainSettlement();
         (s.ratioNum, s.ratioDen) = (7_000_001, 2_000_000);
         refusedFor(s, "ratio");
         (s.ratioNum, s.ratioDen) = (type(uint128).max, 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract ProposeCancelTest is Venue {
@@ -9,7 +9,7 @@ contract ProposeCancelTest is Venue {
 
     function setUp() public override {
         super.setUp();
-        call = abi.encodeCall(IOTCEscrow.proposeCancel, (terms));
+        call = abi.encodeCall(IEscrow.proposeCancel, (terms));
     }
 
     function test_freezes_fills() external {
@@ -17,9 +17,9 @@ contract ProposeCancelTest is Venue {
         escrow.proposeCancel(terms);
         (uint8 status,,) = escrow.marketStatus(market);
         eq(status, 3, "CANCEL_PROPOSED");
-        IOTCEscrow.Fill memory f = fillOf(sellOffer(), 100);
+        IEscrow.Fill memory f = fillOf(sellOffer(), 100);
         bytes memory wrong = abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 3);
-        refused(buyer, abi.encodeCall(IOTCEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)), wrong);
+        refused(buyer, abi.encodeCall(IEscrow.fill, (f.offer, f.signature, f.units, f.takerRef)), wrong);
         refused(resolver, abi.encodeCall(IOTCEscrow.propose, (terms, plainSettlement())), wrong);
         refused(resolver, call, wrong);
     }

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract RefundTest is Venue {
-    function call(IOTCEscrow.Deal memory deal) private pure returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.refund, (deal));
+    function call(IEscrow.Deal memory deal) private pure returns (bytes memory) {
+        return abi.encodeCall(IEscrow.refund, (deal));
     }
 
-    function not(IOTCEscrow.Deal memory deal, uint8 status) private {
+    function not(IEscrow.Deal memory deal, uint8 status) private {
         refused(keeper, call(deal), abi.encodeWithSelector(IOTCErrors.NotRefundable.selector, market, status, terms.longStop));
     }
 
     function test_each_side_gets_its_own_after_the_long_stop() external {
         (uint256 b, uint256 s) = (free(buyer), free(seller));
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         vm.warp(terms.longStop);
         not(deal, 1);
         vm.warp(uint256(terms.longStop) + 1);
@@ -30,7 +30,7 @@ contract RefundTest is Venue {
     }
 
     function test_also_while_a_cancellation_waits_for_its_guardian() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         vm.prank(resolver);
         escrow.proposeCancel(terms);
         not(deal, 3);
@@ -39,7 +39,7 @@ contract RefundTest is Venue {
     }
 
     function test_never_once_proposed_and_not_vetoed() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle();
         not(deal, 2);
         vm.warp(uint256(terms.longStop) + 1);
@@ -48,7 +48,7 @@ contract RefundTest is Venue {
     }
 
     function test_refused() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         not(deal, 1);
         vm.warp(uint256(terms.longStop) + 1);
         deal.buyer = keeper;
@@ -58,7 +58,7 @@ contract RefundTest is Venue {
     }
 
     function test_nobody_is_needed() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         vm.prank(owner);
         escrow.renounceOwnership();
         vm.prank(pauser);

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {Vm, vm} from "./support/Vm.sol";
 
 /// @title The logs alone rebuild every balance, every fee and every pre-image.
 contract ReplayTest is Venue {
     mapping(address token => mapping(address user => uint256)) private _free;
     mapping(address token => uint256) private _fees;
-    mapping(bytes32 id => IOTCEscrow.Deal) private _deals;
+    mapping(bytes32 id => IEscrow.Deal) private _deals;
     bytes32[] private _ids;
 
     function replay(Vm.Log memory log) private {
         bytes32 topic = log.topics[0];
-        if (topic == IOTCEscrow.Deposited.selector) {
+        if (topic == IEscrow.Deposited.selector) {
             _free[asAddress(log.topics[1])][asAddress(log.topics[2])] += abi.decode(log.data, (uint256));
-        } else if (topic == IOTCEscrow.Withdrawn.selector) {
+        } else if (topic == IEscrow.Withdrawn.selector) {
             _free[asAddress(log.topics[1])][asAddress(log.topics[2])] -= abi.decode(log.data, (uint256));
-        } else if (topic == IOTCEscrow.Filled.selector) {
-            (IOTCEscrow.Deal memory deal,,) = abi.decode(log.data, (IOTCEscrow.Deal, uint8, uint256));
+        } else if (topic == IEscrow.Filled.selector) {
+            (IEscrow.Deal memory deal,,) = abi.decode(log.data, (IEscrow.Deal, uint8, uint256));
             _deals[deal.id] = deal;
             _ids.push(deal.id);
             _free[deal.payToken][deal.buyer] -= deal.payment;
@@ -26,14 +26,14 @@ contract ReplayTest is Venue {
         } else if (topic == IOTCEscrow.Delivered.selector) {
             (, uint256 received,, bool toEscrow) = abi.decode(log.data, (uint256, uint256, uint256, bool));
             if (toEscrow) _free[asAddress(log.topics[2])][_deals[log.topics[1]].buyer] += received;
-        } else if (topic == IOTCEscrow.Settled.selector) {
+        } else if (topic == IEscrow.Settled.selector) {
             settled(_deals[log.topics[1]], log.data);
-        } else if (topic == IOTCEscrow.FeesCollected.selector) {
+        } else if (topic == IEscrow.FeesCollected.selector) {
             _fees[asAddress(log.topics[1])] -= abi.decode(log.data, (uint256));
         }
     }
 
-    function settled(IOTCEscrow.Deal storage deal, bytes memory data) private {
+    function settled(IEscrow.Deal storage deal, bytes memory data) private {
         (,,, uint256 toBuyer, uint256 toSeller, uint256 fee) =
             abi.decode(data, (uint256, uint8, bool, uint256, uint256, uint256));
         _free[deal.payToken][deal.buyer] += toBuyer;
@@ -45,8 +45,8 @@ contract ReplayTest is Venue {
         return address(uint160(uint256(topic)));
     }
 
-    function fillOnce(IOTCEscrow.Offer memory o, uint256 units) private {
-        IOTCEscrow.Fill memory f = fillOf(o, units);
+    function fillOnce(IEscrow.Offer memory o, uint256 units) private {
+        IEscrow.Fill memory f = fillOf(o, units);
         vm.prank(o.side == 1 ? buyer : seller);
         escrow.fill(f.offer, f.signature, f.units, f.takerRef);
     }
@@ -63,7 +63,7 @@ contract ReplayTest is Venue {
         _free[address(pay)][buyer] = free(buyer); // setUp's deposits came before the recording
         _free[address(pay)][seller] = free(seller);
         vm.recordLogs();
-        IOTCEscrow.Offer memory parts = sellOffer();
+        IEscrow.Offer memory parts = sellOffer();
         parts.minFill = 1;
         fillOnce(parts, 33);
         fillOnce(parts, 67);
@@ -72,9 +72,9 @@ contract ReplayTest is Venue {
         takeLogs();
         settle();
         vm.startPrank(seller);
-        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[0]], 0, 99e18, true));
-        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[1]], 0, 50e18, false)); // in part
-        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[2]], 0, 301e18, true)); // more than due
+        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[0]], true, 0, 99e18));
+        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[1]], false, 0, 50e18)); // in part
+        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[2]], true, 0, 301e18)); // more than due
         vm.stopPrank();
         vm.warp(block.timestamp + 7 * DAY + 1);
         escrow.slash(_deals[_ids[1]], 0);
@@ -102,7 +102,7 @@ contract ReplayTest is Venue {
         }
         Vm.Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; ++i) {
-            (IOTCEscrow.Deal memory deal,,) = abi.decode(logs[i].data, (IOTCEscrow.Deal, uint8, uint256));
+            (IEscrow.Deal memory deal,,) = abi.decode(logs[i].data, (IEscrow.Deal, uint8, uint256));
             eq(escrow.dealHash(deal), escrow.deals(deal.id), "pre-image");
         }
     }

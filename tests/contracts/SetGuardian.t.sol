@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IEscrow, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IVenue, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract SetGuardianTest is Venue {
     function test_by_the_owner() external {
-        bytes memory call = abi.encodeCall(IOTCEscrow.setGuardian, (keeper));
-        refused(pauser, call, err(IEscrow.OwnableUnauthorizedAccount.selector, pauser));
+        bytes memory call = abi.encodeCall(IEscrow.setGuardian, (keeper));
+        refused(pauser, call, err(IVenue.OwnableUnauthorizedAccount.selector, pauser));
         vm.prank(owner);
         escrow.setGuardian(keeper);
         eq(escrow.guardian(), keeper, "guardian");

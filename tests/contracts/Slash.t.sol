@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract SlashTest is Venue {
-    function call(IOTCEscrow.Deal memory deal, uint256 tranche) private pure returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.slash, (deal, tranche));
+    function call(IEscrow.Deal memory deal, uint256 tranche) private pure returns (bytes memory) {
+        return abi.encodeCall(IEscrow.slash, (deal, tranche));
     }
 
     function test_all_to_the_buyer_without_a_fee_by_anyone() external {
-        IOTCEscrow.Deal memory deal = openDeal();
-        IOTCEscrow.SettlementTerms memory s = settle();
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory s = settle();
         (uint256 b, uint256 sold) = (free(buyer), free(seller));
         vm.warp(uint256(s.start) + s.window + 1);
         vm.prank(keeper);
@@ -25,9 +25,9 @@ contract SlashTest is Venue {
     }
 
     function test_refused() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         refused(keeper, call(deal, 0), err(IOTCErrors.NoSettlement.selector, market));
-        IOTCEscrow.SettlementTerms memory s = settle();
+        IEscrow.SettlementTerms memory s = settle();
         vm.warp(uint256(s.start) + s.window + 1);
         refused(keeper, call(deal, 1), err(IOTCErrors.BadTranche.selector, 1, 1));
         deal.collateral += 1;

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract TranchesTest is Venue {
-    function deliver(IOTCEscrow.Deal memory deal, uint256 tranche, uint256 amount) private {
+    function deliver(IEscrow.Deal memory deal, uint256 tranche, uint256 amount) private {
         vm.prank(seller);
-        escrow.deliver(IOTCEscrow.Delivery(deal, tranche, amount, false));
+        escrow.deliver(IOTCEscrow.Delivery(deal, false, tranche, amount));
     }
 
     function test_each_is_settled_on_its_own() external {
         (uint256 b, uint256 s) = (free(buyer), free(seller));
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle(vested(3, 4_000, uint32(10 * DAY))); // 400, 300, 300 of 1,000
         eq(escrow.due(deal, 0), 120e18, "40 %");
         eq(escrow.due(deal, 1), 90e18, "30 %");
@@ -20,9 +20,9 @@ contract TranchesTest is Venue {
         eq(free(seller), s - 500 + 400 - 4 + 200, "first tranche");
         eq(escrow.progress(deal.id), 1, "resolved");
         bytes memory closed = err(IOTCErrors.TrancheClosed.selector, uint256(deal.id), 0);
-        IOTCEscrow.Delivery memory again = IOTCEscrow.Delivery(deal, 0, 1, false);
+        IOTCEscrow.Delivery memory again = IOTCEscrow.Delivery(deal, false, 0, 1);
         refused(seller, abi.encodeCall(IOTCEscrow.deliver, (again)), closed);
-        refused(keeper, abi.encodeCall(IOTCEscrow.slash, (deal, 0)), closed);
+        refused(keeper, abi.encodeCall(IEscrow.slash, (deal, 0)), closed);
         IOTCEscrow.Delivery[] memory batch = new IOTCEscrow.Delivery[](1);
         batch[0] = again;
         vm.prank(seller);
@@ -42,7 +42,7 @@ contract TranchesTest is Venue {
     }
 
     function test_all_delivered() external {
-        IOTCEscrow.Deal memory deal = openDeal();
+        IEscrow.Deal memory deal = openDeal();
         settle(vested(2, 5_000, uint32(DAY)));
         vm.warp(block.timestamp + DAY);
         deliver(deal, 1, 150e18);
@@ -51,8 +51,8 @@ contract TranchesTest is Venue {
     }
 
     function test_one_slashed_and_the_last_delivered() external {
-        IOTCEscrow.Deal memory deal = openDeal();
-        IOTCEscrow.SettlementTerms memory st = vested(2, 5_000, uint32(30 * DAY));
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory st = vested(2, 5_000, uint32(30 * DAY));
         settle(st);
         vm.warp(st.start + 30 * DAY);
         escrow.slash(deal, 0);
@@ -63,8 +63,8 @@ contract TranchesTest is Venue {
 
     /// @dev A slice of nothing (fewer base units than tranches): the seller claims it with an empty delivery.
     function test_a_slice_in_which_nothing_is_due() external {
-        IOTCEscrow.Deal memory deal = openDeal();
-        IOTCEscrow.SettlementTerms memory st = vested(2, 5_000, uint32(DAY));
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory st = vested(2, 5_000, uint32(DAY));
         (st.ratioNum, st.ratioDen) = (1, 100);
         settle(st);
         eq(escrow.due(deal, 0), 0, "floor of a half");
@@ -86,12 +86,12 @@ contract TranchesTest is Venue {
         uint256 choices
     ) external {
         n = uint8(bound(n, 2, 64));
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         o.payment = bound(payment, 1, RICH / 2);
         o.collateral = bound(collateral, 0, RICH / 2);
         (uint256 b, uint256 s) = (free(buyer), free(seller));
-        IOTCEscrow.Deal memory deal = fill(buyer, o, 100);
-        IOTCEscrow.SettlementTerms memory st = vested(n, uint16(bound(tgeBps, 1, 9_999)), uint32(DAY));
+        IEscrow.Deal memory deal = fill(buyer, o, 100);
+        IEscrow.SettlementTerms memory st = vested(n, uint16(bound(tgeBps, 1, 9_999)), uint32(DAY));
         (st.ratioNum, st.ratioDen) = (uint128(bound(num, 1, 1e25)), 3);
         settle(st);
         uint256 due;

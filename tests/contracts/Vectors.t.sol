@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCEscrow, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 /// @title The hashes in vectors.json, which the Python side is held to as well (test_hashing.py).
@@ -15,7 +15,7 @@ contract VectorsTest is Venue {
     }
 
     function test_market_id() external view {
-        IOTCEscrow.MarketTerms memory t = IOTCEscrow.MarketTerms({
+        IEscrow.MarketTerms memory t = IEscrow.MarketTerms({
             resolver: account(1),
             guardian: account(2),
             attestor: account(3),
@@ -37,8 +37,8 @@ contract VectorsTest is Venue {
         eq(escrow.marketId(t), vector("marketId"), "market id");
     }
 
-    function offer() private pure returns (IOTCEscrow.Offer memory) {
-        return IOTCEscrow.Offer({
+    function offer() private pure returns (IEscrow.Offer memory) {
+        return IEscrow.Offer({
             maker: account(6),
             taker: account(7),
             side: 1,
@@ -64,7 +64,7 @@ contract VectorsTest is Venue {
 
     function test_deal_id_and_hash() external view {
         eq(keccak256(abi.encode(vector("offerHash"), 55)), vector("dealId"), "deal id");
-        IOTCEscrow.Deal memory deal = IOTCEscrow.Deal({
+        IEscrow.Deal memory deal = IEscrow.Deal({
             id: vector("dealId"),
             market: keccak256("market"),
             buyer: account(10),

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract VetoTest is Venue {
     function call() private view returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.veto, (terms));
+        return abi.encodeCall(IEscrow.veto, (terms));
     }
 
     function test_opens_the_market_again_and_leaves_nothing() external {
-        IOTCEscrow.SettlementTerms memory nothing;
+        IEscrow.SettlementTerms memory nothing;
         vm.prank(resolver);
         escrow.propose(terms, vested(3, 100, 100));
         vm.prank(resolver);

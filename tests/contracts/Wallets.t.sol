@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {OddWallet} from "./support/Wallets.sol";
 import {vm} from "./support/Vm.sol";
 
@@ -12,15 +12,15 @@ interface IDemoWallet {
 
 /// @title Contract wallets as makers (EIP-1271), and accounts that have both a key and code (EIP-7702).
 contract WalletsTest is Venue {
-    function makerOffer(address maker) private returns (IOTCEscrow.Offer memory o) {
+    function makerOffer(address maker) private returns (IEscrow.Offer memory o) {
         o = sellOffer();
         o.maker = maker;
         vm.prank(buyer);
         escrow.deposit(address(pay), 10_000, maker);
     }
 
-    function call(IOTCEscrow.Offer memory o, bytes memory signature) private pure returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.fill, (o, signature, 100, bytes32(0)));
+    function call(IEscrow.Offer memory o, bytes memory signature) private pure returns (bytes memory) {
+        return abi.encodeCall(IEscrow.fill, (o, signature, 100, bytes32(0)));
     }
 
     function team(uint256 threshold) private returns (IDemoWallet) {
@@ -31,7 +31,7 @@ contract WalletsTest is Venue {
 
     function test_two_of_three_owners() external {
         IDemoWallet wallet = team(2);
-        IOTCEscrow.Offer memory o = makerOffer(address(wallet));
+        IEscrow.Offer memory o = makerOffer(address(wallet));
         bytes32 digest = escrow.offerHash(o);
         (bytes memory one, bytes memory two) = (sign(keyOf("owner one"), digest), sign(keyOf("owner two"), digest));
         bytes memory bad = err(IOTCErrors.BadSignature.selector, address(wallet));
@@ -43,13 +43,13 @@ contract WalletsTest is Venue {
         vm.prank(buyer);
         escrow.fill(o, abi.encodePacked(two, one), 100, 0);
         vm.prank(who("owner one"));
-        wallet.execute(address(escrow), abi.encodeCall(IOTCEscrow.withdraw, (address(pay), 9_500, keeper)));
+        wallet.execute(address(escrow), abi.encodeCall(IEscrow.withdraw, (address(pay), 9_500, keeper)));
         eq(pay.balanceOf(keeper), 9_500, "the wallet acts");
     }
 
     function test_one_of_three_signs_with_65_bytes() external {
         IDemoWallet wallet = team(1);
-        IOTCEscrow.Offer memory o = makerOffer(address(wallet));
+        IEscrow.Offer memory o = makerOffer(address(wallet));
         bytes memory one = sign(keyOf("owner three"), escrow.offerHash(o));
         vm.prank(buyer);
         escrow.fill(o, one, 100, 0);
@@ -57,7 +57,7 @@ contract WalletsTest is Venue {
 
     function test_only_the_exact_answer_counts() external {
         OddWallet wallet = new OddWallet();
-        IOTCEscrow.Offer memory o = makerOffer(address(wallet));
+        IEscrow.Offer memory o = makerOffer(address(wallet));
         bytes memory bad = err(IOTCErrors.BadSignature.selector, address(wallet));
         bytes memory data = call(o, "whatever");
         bytes32 magic = bytes32(bytes4(0x1626ba7e));
@@ -81,7 +81,7 @@ contract WalletsTest is Venue {
     }
 
     function test_a_delegated_account_still_signs_with_its_key() external {
-        IOTCEscrow.Offer memory o = sellOffer();
+        IEscrow.Offer memory o = sellOffer();
         bytes memory signature = signed(o);
         OddWallet code = new OddWallet(); // answers nothing valid
         vm.etch(seller, address(code).code);

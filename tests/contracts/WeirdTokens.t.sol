@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, IVenue, Venue} from "./support/Venue.sol";
 import {WeirdToken} from "./support/Tokens.sol";
 import {vm} from "./support/Vm.sol";
 
 /// @title A delivered token may be anything. It can cost the seller a delivery, and nobody else anything.
 contract WeirdTokensTest is Venue {
     WeirdToken private weird;
-    IOTCEscrow.Deal private deal;
-    IOTCEscrow.SettlementTerms private s;
+    IEscrow.Deal private deal;
+    IEscrow.SettlementTerms private s;
     uint256 private constant DUE = 300e18;
 
     function setUp() public override {
@@ -27,7 +27,7 @@ contract WeirdTokensTest is Venue {
     function deliver(uint256 amount, bool toEscrow) private returns (bool success, bytes memory answer) {
         vm.prank(seller);
         return address(escrow).call(
-            abi.encodeCall(IOTCEscrow.deliver, (IOTCEscrow.Delivery(deal, 0, amount, toEscrow)))
+            abi.encodeCall(IOTCEscrow.deliver, (IOTCEscrow.Delivery(deal, toEscrow, 0, amount)))
         );
     }
 
@@ -83,7 +83,7 @@ contract WeirdTokensTest is Venue {
         ok(!success, "paused");
         terms.rulesHash = keccak256("another");
         market = escrow.createMarket(terms);
-        IOTCEscrow.Deal memory other = openDeal();
+        IEscrow.Deal memory other = openDeal();
         settle();
         vm.prank(seller);
         escrow.deliver(delivery(other, DUE));
@@ -93,25 +93,25 @@ contract WeirdTokensTest is Venue {
     }
 
     function test_every_reentry_is_refused() external {
-        IOTCEscrow.Delivery memory again = IOTCEscrow.Delivery(deal, 0, 1, true);
+        IOTCEscrow.Delivery memory again = IOTCEscrow.Delivery(deal, true, 0, 1);
         bytes[] memory inner = new bytes[](1);
         inner[0] = abi.encodeCall(IOTCEscrow.deliver, (again));
         bytes[8] memory attacks = [
             abi.encodeCall(IOTCEscrow.deliver, (again)),
-            abi.encodeCall(IOTCEscrow.slash, (deal, 0)),
-            abi.encodeCall(IOTCEscrow.refund, (deal)),
-            abi.encodeCall(IOTCEscrow.deposit, (address(pay), 1, buyer)),
-            abi.encodeCall(IOTCEscrow.withdraw, (address(pay), 1, buyer)),
-            abi.encodeCall(IOTCEscrow.collectFees, (address(pay))),
-            abi.encodeCall(IOTCEscrow.createMarket, (terms)),
-            abi.encodeCall(IEscrow.multicall, (inner))
+            abi.encodeCall(IEscrow.slash, (deal, 0)),
+            abi.encodeCall(IEscrow.refund, (deal)),
+            abi.encodeCall(IEscrow.deposit, (address(pay), 1, buyer)),
+            abi.encodeCall(IEscrow.withdraw, (address(pay), 1, buyer)),
+            abi.encodeCall(IEscrow.collectFees, (address(pay))),
+            abi.encodeCall(IEscrow.createMarket, (terms)),
+            abi.encodeCall(IVenue.multicall, (inner))
         ];
         for (uint256 i = 0; i < attacks.length; ++i) {
             weird.strike(address(escrow), attacks[i]);
             (bool success,) = deliver(1, i % 2 == 0);
             ok(success, "the outer call goes on");
             ok(weird.attackFailed(), "re-entered");
-            eq(bytes32(bytes4(weird.attackError())), bytes32(IEscrow.ReentrancyGuardReentrantCall.selector), "by the guard");
+            eq(bytes32(bytes4(weird.attackError())), bytes32(IVenue.ReentrancyGuardReentrantCall.selector), "by the guard");
         }
         eq(weird.balanceOf(address(escrow)), escrow.liabilities(address(weird)), "solvent");
     }

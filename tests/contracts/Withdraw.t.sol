@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IEscrow, IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, IVenue, Venue} from "./support/Venue.sol";
 import {WeirdToken} from "./support/Tokens.sol";
 import {vm} from "./support/Vm.sol";
 
 contract WithdrawTest is Venue {
     function call(address token, uint256 amount, address to) private pure returns (bytes memory) {
-        return abi.encodeCall(IOTCEscrow.withdraw, (token, amount, to));
+        return abi.encodeCall(IEscrow.withdraw, (token, amount, to));
     }
 
     function test_sends_the_callers_own() external {
@@ -82,7 +82,7 @@ contract WithdrawTest is Venue {
         weird.strike(address(escrow), call(address(weird), 1000, keeper));
         vm.prank(buyer);
         escrow.withdraw(address(weird), 1000, keeper);
-        eq(bytes32(bytes4(weird.attackError())), bytes32(IEscrow.ReentrancyGuardReentrantCall.selector), "re-entry");
+        eq(bytes32(bytes4(weird.attackError())), bytes32(IVenue.ReentrancyGuardReentrantCall.selector), "re-entry");
         eq(weird.balanceOf(keeper), 1000, "once");
     }
 }

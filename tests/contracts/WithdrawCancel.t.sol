@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCErrors, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {IEscrow, IOTCErrors, Venue} from "./support/Venue.sol";
 import {vm} from "./support/Vm.sol";
 
 contract WithdrawCancelTest is Venue {
     function test_opens_again() external {
-        bytes memory call = abi.encodeCall(IOTCEscrow.withdrawCancel, (terms));
+        bytes memory call = abi.encodeCall(IEscrow.withdrawCancel, (terms));
         refused(resolver, call, abi.encodeWithSelector(IOTCErrors.WrongMarketStatus.selector, market, 1));
         vm.prank(resolver);
         escrow.proposeCancel(terms);
@@ -17,7 +17,7 @@ contract WithdrawCancelTest is Venue {
         vm.prank(resolver);
         escrow.proposeCancel(terms); // and its 72 hours start anew
         vm.prank(guardian);
-        (bool success,) = address(escrow).call(abi.encodeCall(IOTCEscrow.confirmCancel, (terms)));
+        (bool success,) = address(escrow).call(abi.encodeCall(IEscrow.confirmCancel, (terms)));
         ok(!success, "a new delay");
     }
 }

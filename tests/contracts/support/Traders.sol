@@ -1,52 +1,26 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
-import {Token} from "./Tokens.sol";
-import {IEscrow} from "./Venue.sol";
-import {Vm, vm} from "./Vm.sol";
+import {Ledger} from "./Ledger.sol";
+import {Token, WeirdToken} from "./Tokens.sol";
+import {IEscrow, IVenue} from "./Venue.sol";
+import {vm} from "./Vm.sol";
 
-/// @title Random traders, and a ledger of their own: what every balance must be, kept without asking the escrow.
-/// @dev The fuzzer calls the functions named in `selectors`. Amounts are small, so that rounding bites.
-contract Traders {
-    struct Position {
-        IOTCEscrow.Deal deal;
-        uint256 market;
-        uint256 locked; // payment and collateral that no slice has paid out yet
-        bool closed;
-    }
-
-    IEscrow public immutable escrow;
-    Token public immutable pay;
-    Token public immutable drop;
+/// @title Random traders: money, offers, markets and time. The fuzzer calls what is external here and in Settlers.
+/// @dev Amounts are small, so that rounding bites.
+abstract contract Traders is Ledger {
     address public immutable owner;
-    uint256 private constant DAY = 1 days;
+    IEscrow.Offer[] internal _offers;
 
-    IOTCEscrow.MarketTerms[] private _terms;
-    bytes32[] public markets;
-    uint256[4] private _keys;
-    address[4] public users;
-    Position[] private _positions;
-    IOTCEscrow.Offer[] private _offers;
-    uint256 private _salt;
-
-    // the ghost ledger
-    mapping(address token => mapping(address user => uint256)) public free;
-    mapping(address token => uint256) public fees;
-    mapping(address token => uint256) public locked;
-    mapping(bytes32 offer => uint256) public paymentOf;
     mapping(bytes32 offer => uint256) public unitsOf;
-    uint256 public twice; // a slice that was resolved again
-    uint256 public both; // a moment at which deliver and slash both worked
-    uint256 public overFee;
-    uint256 public strayMoney; // paid to other than the two parties
-    mapping(bytes4 => uint256) public done;
+    mapping(bytes32 offer => uint256) public legsOf;
+    mapping(bytes32 offer => bool) public dead;
+    mapping(address maker => uint256) public epochOf;
+    uint256 public unequal; // fills that do not sum to what was signed
 
-    error Delivers();
-
-    constructor(IEscrow escrow_, Token pay_, Token drop_, address owner_) {
+    constructor(IVenue escrow_, Token pay_, WeirdToken drop_, address owner_) payable {
         (escrow, pay, drop, owner) = (escrow_, pay_, drop_, owner_);
-        for (uint256 i = 0; i < 4; ++i) {
+        for (uint256 i = 0; i < USERS; ++i) {
             _keys[i] = uint256(keccak256(abi.encode("trader", i)));
             users[i] = vm.addr(_keys[i]);
             pay_.mint(users[i], 1e24);
@@ -58,24 +32,18 @@ contract Traders {
         }
     }
 
-    function addMarket(IOTCEscrow.MarketTerms calldata terms) external {
-        _terms.push(terms);
-        markets.push(escrow.createMarket(terms));
-    }
-
-    function count() external view returns (uint256) {
-        return _positions.length;
-    }
-
-    function position(uint256 i) external view returns (Position memory) {
-        return _positions[i];
+    function addMarket(IEscrow.MarketTerms memory terms) public {
+        Venture storage v = _ventures.push();
+        v.terms = terms;
+        v.id = escrow.createMarket(terms);
+        v.status = 1;
     }
 
     // ------------------------------------------------------------------ money
 
-    function deposit(uint256 user, uint256 amount, uint256 to) external {
-        address from = users[user % 4];
-        address receiver = users[to % 4];
+    function deposit(uint256 user, uint256 amount, uint256 to) external watched {
+        address from = users[user % USERS];
+        address receiver = users[to % USERS];
         amount = amount % 1e6 + 1;
         vm.prank(from);
         try escrow.deposit(address(pay), amount, receiver) {
@@ -84,20 +52,26 @@ contract Traders {
         } catch {}
     }
 
-    function withdraw(uint256 user, uint256 amount, bool token) external {
-        address from = users[user % 4];
+    function withdraw(uint256 user, uint256 amount, bool token) external watched {
+        address from = users[user % USERS];
         address what = token ? address(pay) : address(drop);
-        amount = amount % (free[what][from] + 2);
+        uint256 has = free[what][from];
+        amount = user % 16 < 12 ? amount % (has / 4 + 2) : amount % (has + 2);
+        _signs(from);
+        bool must = amount != 0 && amount <= has;
         vm.prank(from);
         try escrow.withdraw(what, amount, from) {
+            _judge(true, must);
             free[what][from] -= amount;
             ++done[this.withdraw.selector];
-        } catch {}
+        } catch {
+            _judge(false, must);
+        }
     }
 
-    function collectFees() external {
+    function collectFees() external watched {
         try escrow.collectFees(address(pay)) returns (uint256 amount) {
-            if (amount != fees[address(pay)]) ++strayMoney;
+            if (amount != fees[address(pay)]) ++stray;
             fees[address(pay)] = 0;
             ++done[this.collectFees.selector];
         } catch {}
@@ -108,179 +82,280 @@ contract Traders {
     function post(uint256 maker, uint256 market, uint256 units, uint256 payment, uint256 collateral, uint256 minFill)
         external
     {
-        IOTCEscrow.Offer memory o;
-        o.maker = users[maker % 4];
-        o.side = uint8(payment % 2);
-        o.market = markets[market % markets.length];
+        IEscrow.Offer memory o;
+        o.maker = users[maker % USERS];
+        o.side = uint8(minFill >> 128) % 2;
+        o.market = _openMarket(market);
         o.payToken = address(pay);
         o.units = units % 1_000 + 1;
-        o.payment = payment % 100_000 + 1;
-        o.collateral = collateral % 100_000;
+        o.payment = payment % 50_000 + 1;
+        o.collateral = collateral % 50_000;
         o.minFill = minFill % 3 == 0 ? o.units : minFill % o.units + 1;
         o.maxFeeBps = 200;
         o.expiry = type(uint256).max;
-        o.epoch = escrow.epochs(o.maker);
+        o.epoch = epochOf[o.maker];
         o.salt = ++_salt;
         _offers.push(o);
         ++done[this.post.selector];
     }
 
-    function fill(uint256 taker, uint256 offer, uint256 units) external {
+    function _openMarket(uint256 market) private view returns (bytes32) {
+        uint256 n = _ventures.length;
+        for (uint256 i = 0; i < n; ++i) {
+            if (_tradable(_ventures[(market % n + i) % n])) return _ventures[(market % n + i) % n].id;
+        }
+        return _ventures[market % n].id;
+    }
+
+    function fill(uint256 taker, uint256 offer, uint256 units) external watched {
         if (_offers.length == 0) return;
-        IOTCEscrow.Offer memory o = _offers[offer % _offers.length];
+        IEscrow.Offer memory o = _offers[_fresh(offer)];
         units = o.minFill == o.units ? o.units : units % o.units + 1;
         bytes32 hash = escrow.offerHash(o);
+        address by = users[taker % USERS];
+        IEscrow.Deal memory d = _dealOf(o, hash, units);
+        bool sells = o.side == 1;
+        (d.buyer, d.seller) = sells ? (by, o.maker) : (o.maker, by);
+        (d.buyerRef, d.sellerRef) = sells ? (bytes32(taker), o.ref) : (o.ref, bytes32(taker));
+        (d.payment, d.collateral) = _legs(o, hash, units);
         bytes memory signature = _sign(o.maker, hash);
-        address by = users[taker % 4];
-        vm.recordLogs();
         vm.prank(by);
-        try escrow.fill(o, signature, units, bytes32(taker)) {
-            _book(o, hash);
+        try escrow.fill(o, signature, units, bytes32(taker)) returns (bytes32 id) {
+            if (id != d.id) ++stray;
+            _signs(by);
+            _signs(o.maker);
+            _use(o, hash, units);
+            _opened(d);
+            ++done[this.fill.selector];
         } catch {}
     }
 
-    function _sign(address maker, bytes32 hash) private view returns (bytes memory) {
-        for (uint256 i = 0; i < 4; ++i) {
-            if (users[i] != maker) continue;
-            (uint8 v, bytes32 r, bytes32 s) = vm.sign(_keys[i], hash);
-            return abi.encodePacked(r, s, v);
-        }
-        return "";
-    }
-
-    function _book(IOTCEscrow.Offer memory o, bytes32 hash) private {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        (IOTCEscrow.Deal memory deal,,) =
-            abi.decode(logs[logs.length - 1].data, (IOTCEscrow.Deal, uint8, uint256));
-        free[address(pay)][deal.buyer] -= deal.payment;
-        free[address(pay)][deal.seller] -= deal.collateral;
-        locked[address(pay)] += deal.payment + deal.collateral;
-        paymentOf[hash] += deal.payment;
-        unitsOf[hash] += deal.units;
-        if (unitsOf[hash] > o.units || paymentOf[hash] > o.payment) ++twice;
-        if (unitsOf[hash] == o.units && paymentOf[hash] != o.payment) ++strayMoney;
-        uint256 place = markets[0] == o.market ? 0 : 1;
-        _positions.push(Position(deal, place, deal.payment + deal.collateral, false));
-        ++done[this.fill.selector];
-    }
-
-    function cancel(uint256 offer) external {
+    function matchOffers(uint256 caller, uint256 first, uint256 second, uint256 units) external watched {
         if (_offers.length == 0) return;
-        IOTCEscrow.Offer memory o = _offers[offer % _offers.length];
+        IEscrow.Offer memory buy = _offers[_facing(_fresh(first), 0, 0)];
+        IEscrow.Offer memory sell = _offers[_facing(_fresh(second), 1, buy.market)];
+        if (buy.minFill == buy.units) units = buy.units;
+        else units = sell.minFill == sell.units ? sell.units : units % (buy.units < sell.units ? buy.units : sell.units) + 1;
+        (bytes32 buyHash, bytes32 sellHash) = (escrow.offerHash(buy), escrow.offerHash(sell));
+        IEscrow.Deal memory d = _dealOf(sell, sellHash, units);
+        (d.buyer, d.seller, d.buyerRef, d.sellerRef) = (buy.maker, sell.maker, buy.ref, sell.ref);
+        bool meets = _meet(d, buy, sell, buyHash, sellHash);
+        (bytes memory a, bytes memory b) = (_sign(buy.maker, buyHash), _sign(sell.maker, sellHash));
+        vm.prank(users[caller % USERS]);
+        try escrow.matchOffers(buy, a, sell, b, units) returns (bytes32 id) {
+            if (id != d.id || !meets) ++stray;
+            _signs(buy.maker);
+            _signs(sell.maker);
+            _use(buy, buyHash, units);
+            _use(sell, sellHash, units);
+            _opened(d);
+            ++done[this.matchOffers.selector];
+        } catch {}
+    }
+
+    /// @dev The midpoint, when there is one.
+    function _meet(
+        IEscrow.Deal memory d,
+        IEscrow.Offer memory buy,
+        IEscrow.Offer memory sell,
+        bytes32 buyHash,
+        bytes32 sellHash
+    )
+        private
+        view
+        returns (bool)
+    {
+        if (buy.units == 0 || sell.units == 0) return false;
+        (uint256 most, uint256 wanted) = _legs(buy, buyHash, d.units);
+        (uint256 asked, uint256 offered) = _legs(sell, sellHash, d.units);
+        (d.payment, d.collateral) = ((asked + most) / 2, (wanted + offered) / 2);
+        return asked <= most && wanted <= offered && d.payment != 0 && buy.market == sell.market;
+    }
+
+    function _dealOf(IEscrow.Offer memory o, bytes32 hash, uint256 units) private view returns (IEscrow.Deal memory d) {
+        d.id = keccak256(abi.encode(hash, unitsOf[hash]));
+        d.market = o.market;
+        d.payToken = address(pay);
+        d.units = units;
+        d.feeBps = escrow.feeBps();
+        d.openedAt = block.timestamp;
+    }
+
+    function _legs(IEscrow.Offer memory o, bytes32 hash, uint256 units) private view returns (uint256, uint256) {
+        (uint256 before, uint256 afterwards) = (unitsOf[hash], unitsOf[hash] + units);
+        return (
+            o.payment * afterwards / o.units - o.payment * before / o.units,
+            o.collateral * afterwards / o.units - o.collateral * before / o.units
+        );
+    }
+
+    function _use(IEscrow.Offer memory o, bytes32 hash, uint256 units) private {
+        (uint256 payment,) = _legs(o, hash, units);
+        unitsOf[hash] += units;
+        legsOf[hash] += payment;
+        if (dead[hash] || epochOf[o.maker] != o.epoch) ++reused;
+        if (unitsOf[hash] > o.units || legsOf[hash] > o.payment) ++unequal;
+        if (unitsOf[hash] == o.units && legsOf[hash] != o.payment) ++unequal;
+        if (o.minFill != o.units && escrow.filled(hash) != unitsOf[hash]) ++unequal;
+    }
+
+    /// @dev An offer of the last 16.
+    function _fresh(uint256 offer) private view returns (uint256) {
+        uint256 n = _offers.length;
+        return n <= 16 || offer % 4 == 0 ? offer % n : n - 1 - offer % 16;
+    }
+
+    /// @dev From `from` on, the next offer of that side, and of that market unless 0.
+    function _facing(uint256 from, uint8 side, bytes32 market) private view returns (uint256) {
+        uint256 n = _offers.length;
+        for (uint256 i = 0; i < n && i < 32; ++i) {
+            IEscrow.Offer storage o = _offers[(from + i) % n];
+            if (o.side == side && (market == 0 || o.market == market)) return (from + i) % n;
+        }
+        return from;
+    }
+
+    function cancel(uint256 offer) external watched {
+        if (_offers.length == 0) return;
+        IEscrow.Offer memory o = _offers[offer % _offers.length];
+        bytes32 hash = escrow.offerHash(o);
         vm.prank(o.maker);
         escrow.cancel(o);
+        dead[hash] = true;
         ++done[this.cancel.selector];
     }
 
-    function bumpEpoch(uint256 user) external {
+    function invalidateNonces(uint256 offer) external watched {
+        if (_offers.length == 0) return;
+        IEscrow.Offer memory o = _offers[offer % _offers.length];
+        bytes32 hash = escrow.offerHash(o);
+        vm.prank(o.maker);
+        escrow.invalidateNonces(o.salt >> 8, 1 << (o.salt & 0xff));
+        if (o.minFill == o.units) dead[hash] = true;
+    }
+
+    function bumpEpoch(uint256 user) external watched {
         if (user % 7 != 0) return;
-        vm.prank(users[user % 4]);
+        address maker = users[user / 7 % USERS];
+        vm.prank(maker);
         escrow.bumpEpoch();
+        ++epochOf[maker];
     }
 
     // ------------------------------------------------------------------ markets and time
 
-    function propose(uint256 market, uint256 tranches, uint256 ratio) external {
+    function list(uint256 like, uint256 life) external watched {
+        if (_ventures.length >= 6) return;
+        IEscrow.MarketTerms memory t = _ventures[like % _ventures.length].terms;
+        t.longStop = uint40(block.timestamp + DAY + life % (8 * DAY));
+        t.rulesHash = bytes32(_ventures.length);
+        addMarket(t);
+    }
+
+    function propose(uint256 market, uint256 tranches, uint256 ratio) external watched {
         if (ratio % 3 == 0) return; // leave some markets to their long-stop
-        market = market % markets.length;
-        IOTCEscrow.SettlementTerms memory s;
-        s.token = address(drop);
+        Venture storage v = _ventures[market % _ventures.length];
+        IEscrow.SettlementTerms memory s;
+        bool attested = v.terms.settlement == 1;
+        s.token = attested ? address(0) : address(drop);
         s.ratioNum = uint128(ratio % 1_000 + 1);
         s.ratioDen = 7;
         s.start = uint40(block.timestamp + DAY);
-        s.window = uint32(2 * DAY);
-        s.tranches = uint8(tranches % 3 + 1);
+        s.window = uint32(DAY + tranches % (2 * DAY));
+        s.tranches = attested ? 1 : [1, 2, 3, 10][tranches % 4];
         s.tgeBps = s.tranches == 1 ? 10_000 : 3_333;
-        s.period = s.tranches == 1 ? 0 : uint32(DAY);
-        vm.prank(_terms[market].resolver);
-        try escrow.propose(_terms[market], s) {
+        s.period = s.tranches == 1 ? 0 : uint32(DAY / 2);
+        vm.prank(v.terms.resolver);
+        try escrow.propose(v.terms, s) {
+            (v.s, v.status, v.proposedAt, v.firstWindow) = (s, 2, block.timestamp, s.window);
             ++done[this.propose.selector];
         } catch {}
     }
 
-    function veto(uint256 market) external {
+    function extend(uint256 market, uint32 extra) external watched {
+        Venture storage v = _ventures[market % _ventures.length];
+        extra = extra % uint32(2 * DAY + 2);
+        vm.prank(v.terms.resolver);
+        try escrow.extend(v.terms, extra) {
+            v.s.window += extra;
+        } catch {}
+    }
+
+    function veto(uint256 market) external watched {
         if (market % 3 != 0) return;
-        market = market % markets.length;
-        vm.prank(_terms[market].guardian);
-        try escrow.veto(_terms[market]) {} catch {}
+        Venture storage v = _ventures[market / 3 % _ventures.length];
+        bool must = v.status == 2 && !_isFinal(v);
+        vm.prank(v.terms.guardian);
+        try escrow.veto(v.terms) {
+            _judge(true, must);
+            (v.status, v.proposedAt, v.firstWindow) = (1, 0, 0);
+            delete v.s;
+        } catch {
+            _judge(false, must);
+        }
+    }
+
+    function cancelMarket(uint256 market, uint256 step) external watched {
+        Venture storage v = _ventures[market % _ventures.length];
+        if (v.status == 1 && step % 5 == 0) {
+            vm.prank(v.terms.resolver);
+            escrow.proposeCancel(v.terms);
+            (v.status, v.cancelAt) = (3, block.timestamp);
+        } else if (v.status == 3 && step % 3 == 0) {
+            vm.prank(v.terms.resolver);
+            escrow.withdrawCancel(v.terms);
+            v.status = 1;
+        } else if (v.status == 3) {
+            bool must = block.timestamp >= v.cancelAt + 3 * DAY;
+            vm.prank(v.terms.guardian);
+            try escrow.confirmCancel(v.terms) {
+                _judge(true, must);
+                v.status = 4;
+            } catch {
+                _judge(false, must);
+            }
+        }
     }
 
     function warp(uint256 seconds_) external {
         vm.warp(block.timestamp + seconds_ % DAY + 1);
     }
 
-    function owns(uint256 fee, uint256 pause) external {
+    /// @dev The owner's functions, and what they must not touch.
+    function owns(uint256 fee, uint256 pause) external watched {
+        bytes32 before = _untouchable();
         vm.startPrank(owner);
         escrow.setFee(fee % 201);
+        escrow.setGuardian(users[fee % USERS]);
+        escrow.setPayToken(address(drop), fee % 2 == 0);
         if (pause % 5 == 0) escrow.pauseEntry(block.timestamp + pause % 3_600);
         vm.stopPrank();
+        if (_untouchable() != before) ++ownerMoved;
     }
 
-    // ------------------------------------------------------------------ settlement
-
-    function deliver(uint256 which, uint256 tranche, uint256 amount, bool toEscrow) external {
-        if (_positions.length == 0) return;
-        Position storage p = _positions[which % _positions.length];
-        tranche = tranche % 3;
-        amount = amount % 200_000;
-        vm.recordLogs();
-        vm.prank(p.deal.seller);
-        try escrow.deliver(IOTCEscrow.Delivery(p.deal, tranche, amount, toEscrow)) {
-            if (toEscrow) free[address(drop)][p.deal.buyer] += amount;
-            _settled(p);
-            ++done[this.deliver.selector];
-        } catch {}
-    }
-
-    function slash(uint256 which, uint256 tranche) external {
-        if (_positions.length == 0) return;
-        Position storage p = _positions[which % _positions.length];
-        bool delivers;
-        try this.probe(IOTCEscrow.Delivery(p.deal, tranche % 3, 1, false)) {}
-        catch (bytes memory why) {
-            delivers = bytes4(why) == Delivers.selector;
+    function _untouchable() private view returns (bytes32 seen) {
+        seen = keccak256(abi.encode(escrow.liabilities(address(pay)), escrow.liabilities(address(drop))));
+        for (uint256 i = 0; i < USERS; ++i) {
+            seen = keccak256(abi.encode(seen, escrow.balances(address(pay), users[i]), escrow.fees(address(pay))));
         }
-        vm.recordLogs();
-        try escrow.slash(p.deal, tranche % 3) {
-            if (delivers) ++both;
-            _settled(p);
-            ++done[this.slash.selector];
-        } catch {}
-    }
-
-    /// @dev Always reverts: with Delivers when the delivery would have worked.
-    function probe(IOTCEscrow.Delivery calldata d) external {
-        vm.prank(d.deal.seller);
-        escrow.deliver(d);
-        revert Delivers();
-    }
-
-    function refund(uint256 which) external {
-        if (_positions.length == 0) return;
-        Position storage p = _positions[which % _positions.length];
-        vm.recordLogs();
-        try escrow.refund(p.deal) {
-            _settled(p);
-            ++done[this.refund.selector];
-        } catch {}
-    }
-
-    /// @dev Books the Settled event of the call that just succeeded.
-    function _settled(Position storage p) private {
-        Vm.Log[] memory logs = vm.getRecordedLogs();
-        for (uint256 i = 0; i < logs.length; ++i) {
-            if (logs[i].topics[0] != IOTCEscrow.Settled.selector) continue;
-            if (logs[i].topics[1] != p.deal.id || p.closed) ++twice;
-            (,, bool closed, uint256 toBuyer, uint256 toSeller, uint256 fee) =
-                abi.decode(logs[i].data, (uint256, uint8, bool, uint256, uint256, uint256));
-            free[address(pay)][p.deal.buyer] += toBuyer;
-            free[address(pay)][p.deal.seller] += toSeller;
-            fees[address(pay)] += fee;
-            locked[address(pay)] -= toBuyer + toSeller + fee;
-            p.locked -= toBuyer + toSeller + fee; // never more than the deal holds
-            p.closed = closed;
-            if (closed && p.locked != 0) ++strayMoney;
-            if (fee * 10_000 > p.deal.payment * p.deal.feeBps) ++overFee;
+        for (uint256 i = 0; i < _positions.length; ++i) {
+            seen = keccak256(abi.encode(seen, escrow.deals(_positions[i].deal.id)));
         }
+        for (uint256 i = 0; i < _ventures.length; ++i) {
+            (uint8 status, uint256 at,) = escrow.marketStatus(_ventures[i].id);
+            seen = keccak256(abi.encode(seen, status, at, escrow.settlementOf(_ventures[i].id)));
+        }
+    }
+
+    function sendEther(uint256 way) external watched {
+        bytes[5] memory calls = [
+            bytes(""),
+            abi.encodeCall(IVenue.multicall, (new bytes[](0))),
+            abi.encodeCall(IEscrow.bumpEpoch, ()),
+            abi.encodeCall(IEscrow.fillBatch, (new IEscrow.Fill[](0))),
+            abi.encodeCall(IEscrow.deposit, (address(pay), 1, users[0]))
+        ];
+        (bool success,) = address(escrow).call{value: 1}(calls[way % 5]);
+        if (success) ++ether_;
     }
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {IEscrow} from "@escrow/interfaces/IEscrow.sol";
 import {IOTCErrors} from "@escrow/interfaces/IOTCErrors.sol";
 import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
 import {Token} from "./Tokens.sol";
 import {Check, Vm, vm} from "./Vm.sol";
 
-interface IEscrow is IOTCEscrow, IOTCErrors {
+interface IVenue is IOTCEscrow, IOTCErrors {
     error ReentrancyGuardReentrantCall();
     error OwnableUnauthorizedAccount(address account);
 
@@ -16,7 +17,6 @@ interface IEscrow is IOTCEscrow, IOTCErrors {
     function transferOwnership(address to) external;
     function acceptOwnership() external;
     function renounceOwnership() external;
-    function progress(bytes32 id) external view returns (uint256);
 }
 
 /// @title The shipped byte code, one market, and everybody with money. Every test starts here.
@@ -26,7 +26,7 @@ abstract contract Venue is Check {
     uint256 internal constant FEE = 100;
     uint256 internal constant RICH = 1e30;
 
-    IEscrow internal escrow;
+    IVenue internal escrow;
     Token internal pay;
     Token internal drop;
     address internal owner = who("owner");
@@ -37,13 +37,16 @@ abstract contract Venue is Check {
     address internal buyer = who("buyer");
     address internal seller = who("seller");
     address internal keeper = who("keeper");
-    IOTCEscrow.MarketTerms internal terms;
+    address internal attestor = who("attestor");
+    address internal arbitrator = who("arbitrator");
+    IEscrow.MarketTerms internal terms;
     bytes32 internal market;
     uint256 private _salt;
+    bytes32[] private _watched; // the deals that `fill` opened
 
     function setUp() public virtual {
         vm.warp(START);
-        escrow = IEscrow(deploy("OTCEscrow", abi.encode(owner, pauser, feeRecipient)));
+        escrow = IVenue(deploy("OTCEscrow", abi.encode(owner, pauser, feeRecipient)));
         pay = new Token("PAY");
         drop = new Token("DROP");
         vm.startPrank(owner);
@@ -87,7 +90,7 @@ abstract contract Venue is Check {
         vm.stopPrank();
     }
 
-    function plainTerms() internal view returns (IOTCEscrow.MarketTerms memory t) {
+    function plainTerms() internal view returns (IEscrow.MarketTerms memory t) {
         t.resolver = resolver;
         t.guardian = guardian;
         t.payToken = address(pay);
@@ -98,8 +101,35 @@ abstract contract Venue is Check {
         t.rulesHash = keccak256("rules");
     }
 
+    /// @dev Deliveries outside the escrow: two days to challenge, five to rule, a bond of 5 %.
+    function attestedTerms() internal view returns (IEscrow.MarketTerms memory t) {
+        t = plainTerms();
+        t.settlement = 1;
+        t.attestor = attestor;
+        t.arbitrator = arbitrator;
+        t.challenge = uint32(2 * DAY);
+        t.arbitrationWindow = uint32(5 * DAY);
+        t.bondBps = 500;
+        t.rulesHash = keccak256("attested rules");
+    }
+
+    /// @dev From here on `terms` and `market` are those of an attested market.
+    function useAttested() internal {
+        terms = attestedTerms();
+        market = escrow.createMarket(terms);
+    }
+
+    /// @dev A deal of an attested market whose window has just opened.
+    function attestedDeal() internal returns (IEscrow.Deal memory deal, IEscrow.SettlementTerms memory s) {
+        useAttested();
+        deal = openDeal();
+        s = plainSettlement();
+        s.token = address(0);
+        settle(s);
+    }
+
     /// @dev One tranche, 3 tokens a unit, one week, opening right after the objection period.
-    function plainSettlement() internal view returns (IOTCEscrow.SettlementTerms memory s) {
+    function plainSettlement() internal view returns (IEscrow.SettlementTerms memory s) {
         s.token = address(drop);
         s.ratioNum = 3e18;
         s.ratioDen = 1;
@@ -112,7 +142,7 @@ abstract contract Venue is Check {
     function vested(uint8 tranches, uint16 tgeBps, uint32 period)
         internal
         view
-        returns (IOTCEscrow.SettlementTerms memory s)
+        returns (IEscrow.SettlementTerms memory s)
     {
         s = plainSettlement();
         s.tranches = tranches;
@@ -121,19 +151,19 @@ abstract contract Venue is Check {
     }
 
     /// @dev Proposes, and waits until deliveries open.
-    function settle(IOTCEscrow.SettlementTerms memory s) internal {
+    function settle(IEscrow.SettlementTerms memory s) internal {
         vm.prank(resolver);
         escrow.propose(terms, s);
         vm.warp(s.start);
     }
 
-    function settle() internal returns (IOTCEscrow.SettlementTerms memory s) {
+    function settle() internal returns (IEscrow.SettlementTerms memory s) {
         s = plainSettlement();
         settle(s);
     }
 
     /// @dev The seller's offer of 100 units for 1,000 with 500 of collateral, all or none.
-    function sellOffer() internal returns (IOTCEscrow.Offer memory o) {
+    function sellOffer() internal returns (IEscrow.Offer memory o) {
         o.maker = seller;
         o.side = 1;
         o.market = market;
@@ -148,7 +178,7 @@ abstract contract Venue is Check {
         o.ref = keccak256("maker's reference");
     }
 
-    function buyOffer() internal returns (IOTCEscrow.Offer memory o) {
+    function buyOffer() internal returns (IEscrow.Offer memory o) {
         o = sellOffer();
         o.maker = buyer;
         o.side = 0;
@@ -159,42 +189,75 @@ abstract contract Venue is Check {
         return abi.encodePacked(r, s, v);
     }
 
-    function signed(IOTCEscrow.Offer memory o) internal view returns (bytes memory) {
+    function signed(IEscrow.Offer memory o) internal view returns (bytes memory) {
         return sign(o.maker == seller ? keyOf("seller") : keyOf("buyer"), escrow.offerHash(o));
     }
 
-    function fillOf(IOTCEscrow.Offer memory o, uint256 units) internal view returns (IOTCEscrow.Fill memory) {
-        return IOTCEscrow.Fill(o, signed(o), units, keccak256("taker's reference"));
+    function fillOf(IEscrow.Offer memory o, uint256 units) internal view returns (IEscrow.Fill memory) {
+        return IEscrow.Fill(o, signed(o), units, keccak256("taker's reference"));
     }
 
-    function fill(address taker, IOTCEscrow.Offer memory o, uint256 units)
+    function fill(address taker, IEscrow.Offer memory o, uint256 units)
         internal
-        returns (IOTCEscrow.Deal memory deal)
+        returns (IEscrow.Deal memory deal)
     {
-        IOTCEscrow.Fill memory f = fillOf(o, units);
+        IEscrow.Fill memory f = fillOf(o, units);
         vm.recordLogs();
         vm.prank(taker);
         bytes32 id = escrow.fill(f.offer, f.signature, f.units, f.takerRef);
         deal = lastDeal();
         eq(deal.id, id, "id");
+        _watched.push(id);
     }
 
     /// @dev A deal of 100 units for 1,000 with 500 of collateral.
-    function openDeal() internal returns (IOTCEscrow.Deal memory) {
+    function openDeal() internal returns (IEscrow.Deal memory) {
         return fill(buyer, sellOffer(), 100);
     }
 
-    function lastDeal() internal returns (IOTCEscrow.Deal memory deal) {
+    function lastDeal() internal returns (IEscrow.Deal memory deal) {
         Vm.Log[] memory logs = vm.getRecordedLogs();
         for (uint256 i = 0; i < logs.length; ++i) {
-            if (logs[i].topics[0] == IOTCEscrow.Filled.selector) {
-                (deal,,) = abi.decode(logs[i].data, (IOTCEscrow.Deal, uint8, uint256));
+            if (logs[i].topics[0] == IEscrow.Filled.selector) {
+                (deal,,) = abi.decode(logs[i].data, (IEscrow.Deal, uint8, uint256));
             }
         }
     }
 
-    function delivery(IOTCEscrow.Deal memory deal, uint256 amount) internal pure returns (IOTCEscrow.Delivery memory) {
-        return IOTCEscrow.Delivery(deal, 0, amount, false);
+    function delivery(IEscrow.Deal memory deal, uint256 amount) internal pure returns (IOTCEscrow.Delivery memory) {
+        return IOTCEscrow.Delivery(deal, false, 0, amount);
+    }
+
+    function attestation(IEscrow.Deal memory deal, uint256 units) internal view returns (IEscrow.Attestation memory) {
+        return IEscrow.Attestation(escrow.deals(deal.id), units, keccak256("evidence"), type(uint256).max);
+    }
+
+    function attest(IEscrow.Deal memory deal, uint256 units) internal {
+        IEscrow.Attestation memory a = attestation(deal, units);
+        bytes memory signature = sign(keyOf("attestor"), escrow.attestationHash(a));
+        vm.prank(keeper);
+        escrow.attest(deal, terms, a, signature);
+    }
+
+    function dispute(address by, IEscrow.Deal memory deal) internal {
+        vm.prank(by);
+        escrow.dispute(deal, terms, keccak256("evidence"));
+    }
+
+    /// @dev The listing of the party of `side`, for anybody, with that party's signature.
+    function listing(IEscrow.Deal memory deal, uint8 side, uint256 price, bool listerPays)
+        internal
+        returns (IEscrow.Resale memory r)
+    {
+        r = IEscrow.Resale(escrow.dealHash(deal), side, price, listerPays, address(0), START + 90 * DAY, 0, ++_salt);
+    }
+
+    function closing(IEscrow.Deal memory deal, uint256 toBuyer, uint256 toSeller)
+        internal
+        view
+        returns (IEscrow.Close memory)
+    {
+        return IEscrow.Close(escrow.dealHash(deal), toBuyer, toSeller, START + 90 * DAY);
     }
 
     // ------------------------------------------------------------------ looking
@@ -204,8 +267,9 @@ abstract contract Venue is Check {
     }
 
     /// @dev Everything that a refused call could have changed.
-    function fingerprint() internal view returns (bytes32) {
-        address[6] memory accounts = [buyer, seller, keeper, resolver, guardian, owner];
+    function fingerprint() internal returns (bytes32) {
+        address[9] memory accounts =
+            [buyer, seller, keeper, resolver, guardian, owner, attestor, arbitrator, who("stranger")];
         bytes memory seen;
         for (uint256 i = 0; i < accounts.length; ++i) {
             address a = accounts[i];
@@ -218,7 +282,20 @@ abstract contract Venue is Check {
         seen = abi.encode(seen, status, proposedAt, longStop, escrow.settlementOf(market));
         seen = abi.encode(seen, escrow.liabilities(address(pay)), escrow.liabilities(address(drop)), escrow.fees(address(pay)));
         seen = abi.encode(seen, escrow.feeBps(), escrow.pausedUntil(), escrow.guardian(), escrow.feeRecipient(), escrow.owner());
-        return keccak256(abi.encode(seen, pay.balanceOf(address(escrow)), drop.balanceOf(address(escrow))));
+        seen = abi.encode(seen, pay.balanceOf(address(escrow)), drop.balanceOf(address(escrow)));
+        for (uint256 i = 0; i < _watched.length; ++i) {
+            seen = abi.encode(seen, stateOf(_watched[i]));
+        }
+        return keccak256(seen);
+    }
+
+    /// @dev All that the escrow remembers of a deal.
+    function stateOf(bytes32 id) internal view returns (bytes32) {
+        bytes memory seen = abi.encode(escrow.deals(id), escrow.progress(id));
+        for (uint256 i = 0; i < 3; ++i) {
+            seen = abi.encode(seen, escrow.delivered(id, i), escrow.autoDeliver(seller, market, address(drop)));
+        }
+        return keccak256(seen);
     }
 
     /// @dev The call fails with exactly this error, and changes nothing.
@@ -248,6 +325,14 @@ abstract contract Venue is Check {
     }
 
     function err(bytes4 selector, address a, address b) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, a, b);
+    }
+
+    function err(bytes4 selector, uint256 a, uint256 b, uint256 c) internal pure returns (bytes memory) {
+        return abi.encodeWithSelector(selector, a, b, c);
+    }
+
+    function errOf(bytes4 selector, bytes32 a, uint256 b) internal pure returns (bytes memory) {
         return abi.encodeWithSelector(selector, a, b);
     }
 
