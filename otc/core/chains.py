@@ -37,6 +37,25 @@ def chain_register(
 
 
 @transaction.atomic
+def chain_escrow_set(*, chain_id: int, escrow_address: str, start_block: int) -> Chain:
+    """Tells a chain's row where its escrow stands and began; all else stays. Locks the chain.
+
+    Errors: NOT_FOUND, CONFLICT when the chain was already read for another escrow.
+    """
+    chain = lock_row(Chain.objects.filter(chain_id=chain_id))
+    if chain is None:
+        raise DomainError(ErrorCode.NOT_FOUND, f"There is no chain {chain_id}.")
+    if chain.escrow_address != escrow_address and chain.head_number is not None:
+        raise DomainError(
+            ErrorCode.CONFLICT,
+            f"{chain} was read up to block {chain.head_number} for the escrow {chain.escrow_address}: its deals would be lost.",
+        )
+    chain.escrow_address, chain.start_block = escrow_address, start_block
+    chain.save(update_fields=["escrow_address", "start_block"])
+    return chain
+
+
+@transaction.atomic
 def chain_resume(*, chain_id: int, reason: str) -> Chain:
     """Clears what halted the chain's watcher and keeper; the history keeps it beside the reason. Locks the chain.
 

@@ -206,12 +206,12 @@ class Stack:
                 self.say(str(error))
 
     def _deploy(self) -> str:
-        from escrow.contracts import deploy
+        from otc.stack.demo import demo_deploy  # models: Django must be set up
 
         if int(anvil.rpc(self.rpc_url, "eth_chainId"), 16) != anvil.CHAIN_ID:
             return "none on this chain by itself: see `manage.py deploy_escrow --help`"
         safe, final = DEPTHS_BY_CLOCK if self.chain.block_time is not None else DEPTHS_BY_HAND
-        self.contracts = deploy.demo_deploy(rpc_url=self.rpc_url, safe_depth=safe, final_depth=final)
+        self.contracts = demo_deploy(rpc_url=self.rpc_url, safe_depth=safe, final_depth=final)
         if "RPC_URL" not in self.external and not self.contracts.kept:
             # From here on the database relies on this chain.
             self.chain.save()

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from escrow.chain.reconcile import reconcile
 from escrow.chain.watcher import Outcome, watch, watch_step
 from escrow.contracts import bindings
-from escrow.contracts.deploy import TokenSpec, token_deploy
+from escrow.contracts.deploy.tokens import TokenSpec, token_deploy
 from escrow.contracts.structs import deal_preimage
 from escrow.domain import payouts
 from escrow.models import Account, Deal, DealOutcome, SettlementTerms, Transfer

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from itertools import count
 
 from escrow.contracts import bindings, hashing
-from escrow.contracts.deploy import demo_deploy
 from escrow.contracts.structs import deal_preimage
 from escrow.models import Deal
 from otc.core import signatures
 from otc.core.models import Chain
 from otc.stack import anvil as published
+from otc.stack.demo import demo_deploy
 from points.domain.markets import rules_text_hash
 from points.models import Market, Offer, PayToken, Program, Project
 from tests.support.anvil import Anvil

@@ -6,13 +6,14 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from escrow.chain.watcher import Outcome, watch
-from escrow.contracts.deploy import TokenSpec, demo_deploy, token_deploy
+from escrow.contracts.deploy.tokens import TokenSpec, token_deploy
 from escrow.models import Deal
 from escrow.services import transactions
 from otc.accounts.models import User
 from otc.core.models import Chain
 from otc.core.signatures import sign_digest
 from otc.stack import anvil as published
+from otc.stack.demo import demo_deploy
 from points.models import Market, Offer, PayToken, Program, Project, ProjectMember
 from points.services.markets import market_register
 from points.services.offers import offer_post, offer_prepare

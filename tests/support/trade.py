@@ -9,7 +9,6 @@ from typing import Any
 from eth_account import Account
 
 from escrow.chain.watcher import Outcome, watch
-from escrow.contracts.deploy import demo_deploy
 from escrow.keeper.driver import drive_once
 from escrow.keeper.signer import KeySigner
 from otc.rehearsal import abi
@@ -19,6 +18,7 @@ from otc.rehearsal.progress import Console
 from otc.rehearsal.wallets import KeyWallet, Wallet
 from otc.rehearsal.world import Act, World, listed
 from otc.stack import anvil as published
+from otc.stack.demo import demo_deploy
 from tests.support.anvil import Anvil
 
 DAY = 86_400

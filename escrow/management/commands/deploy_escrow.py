@@ -1,4 +1,4 @@
-"""Deploys the escrow contract on a chain and registers it with this venue."""
+"""Deploys the escrow contract on a chain, at the address it has on every chain, and registers it with this venue."""
 
 import os
 from argparse import ArgumentParser
@@ -8,75 +8,145 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from eth_account import Account
 
-from escrow.contracts import deploy
-from otc.core.chains import chain_register
-from otc.core.fields import normal_hex
-from otc.stack import anvil
-from otc.stack.errors import StackError
+from escrow.contracts.deploy import records
+from escrow.contracts.deploy.errors import DeployError
+from escrow.contracts.deploy.escrow import DEVELOPMENT_CHAIN, Created, Plan, Roles, Site, escrow_deploy, roles_require
+from otc.core.chains import chain_escrow_set, chain_register
+from otc.core.errors import DomainError
+from otc.core.fields import normal_hex, to_checksum
+from otc.core.models import Chain
+
+SAFE_DEPTH, FINAL_DEPTH = 2, 64
 
 
 class Command(BaseCommand):
     help = (
-        "Deploys OTCEscrow through RPC_URL. On the development chain (31337) it needs nothing else, keeps what is there, and brings "
-        "two tokens along; elsewhere it needs a key file and the three addresses."
+        "Deploys OTCEscrow by CREATE2: the same roles give the same address on every chain, told before anything is sent. Run again, it "
+        "finds the contract, proves its code, and repairs the chain's row; then it needs no key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--rpc-url", default=os.environ.get("RPC_URL", ""))
-        parser.add_argument("--keystore", type=Path, help="JSON keystore of the account that pays.")
-        parser.add_argument("--password-file", type=Path, help="Its password.")
         parser.add_argument(
-            "--owner", default="", help="May set fee (at most 2%%), tokens and guardian; give a timelock."
+            "--chain", type=int, required=True, help="The chain's id; the endpoint must be of that chain."
         )
-        parser.add_argument("--guardian", default="", help="May pause entry for at most 7 days.")
-        parser.add_argument("--fee-recipient", default="")
-        parser.add_argument("--name", default="", help="What pages call the chain.")
-        parser.add_argument("--safe-depth", type=int, default=2)
-        parser.add_argument("--final-depth", type=int, default=64)
+        parser.add_argument(
+            "--rpc-url",
+            default=os.environ.get("RPC_URL", ""),
+            help="Its endpoint; RPC_URL unless given, then the first one of the chain's row.",
+        )
+        parser.add_argument("--keystore", type=Path, help="JSON keystore of the account that pays; it gets no right.")
+        parser.add_argument("--password-file", type=Path, help="Its password.")
+        recorded = "Needed unless deployments/ has this chain."
+        parser.add_argument(
+            "--owner",
+            default="",
+            help=f"May set fee (at most 2%%), tokens and guardian: a Safe's or a timelock's address. {recorded}",
+        )
+        parser.add_argument("--guardian", default="", help=f"May pause entry for at most 7 days. {recorded}")
+        parser.add_argument("--fee-recipient", default="", help=recorded)
+        parser.add_argument("--allow-key-owner", action="store_true", help="Take an owner without code: a single key.")
+        parser.add_argument("--start-block", type=int, help="Where the escrow stands already, the block it came in.")
+        parser.add_argument("--name", default="", help="What pages call the chain, in a new row.")
+        parser.add_argument("--safe-depth", type=int, default=SAFE_DEPTH, help="In a new row.")
+        parser.add_argument("--final-depth", type=int, default=FINAL_DEPTH, help="In a new row.")
 
     def handle(self, **options: Any) -> None:
-        url = options["rpc_url"]
-        if not url:
-            raise CommandError("Set RPC_URL or give --rpc-url: the endpoint of the chain to deploy on.")
+        chain_id = options["chain"]
+        row = Chain.objects.filter(chain_id=chain_id).first()
         try:
-            chain_id = int(anvil.rpc(url, "eth_chainId"), 16)
-            if chain_id == anvil.CHAIN_ID:
-                self._demo(url, options)
+            site = self._site(chain_id, row, options)
+            record = records.read(chain_id)
+            plan = Plan(chain_id, self._roles(options, record))
+            self.stdout.write(f"The escrow's address on chain {chain_id}: {to_checksum(plan.address)}")
+            self._refuse_another(plan, row, record)
+            if site.code(plan.address):
+                created = self._keep(site, plan, record, options["start_block"])
             else:
-                self._real(url, chain_id, options)
-        except anvil.RpcError as error:
-            raise CommandError(f"Nothing useful answers at {url}: {error}") from error
-        except StackError as error:
+                created = self._send(site, plan, options)
+            if record is None and chain_id != DEVELOPMENT_CHAIN:
+                file = records.write(plan.record(block=created.block, transaction=created.transaction))
+                self.stdout.write(
+                    f"Written: {file.name} in deployments/. Commit it; `manage.py build_contracts` tells wallets."
+                )
+            self._register(site, plan, created, row, options)
+        except (DeployError, DomainError) as error:
             raise CommandError(str(error)) from error
 
-    def _demo(self, url: str, options: dict[str, Any]) -> None:
-        done = deploy.demo_deploy(rpc_url=url, safe_depth=options["safe_depth"], final_depth=options["final_depth"])
-        self.stdout.write(f"Escrow {'kept' if done.kept else 'deployed'}: {done.escrow} (block {done.start_block})")
-        for symbol, address in done.tokens.items():
-            self.stdout.write(f"{symbol}: {address}")
+    def _site(self, chain_id: int, row: Chain | None, options: dict[str, Any]) -> Site:
+        url = options["rpc_url"] or next(iter(row.rpc_urls if row else []), "")
+        if not url:
+            raise CommandError("Set RPC_URL or give --rpc-url: the endpoint of the chain to deploy on.")
+        site = Site(url)
+        site.require_chain(chain_id)
+        return site
 
-    def _real(self, url: str, chain_id: int, options: dict[str, Any]) -> None:
-        roles = {}
-        for name in ("owner", "guardian", "fee_recipient"):
-            option = "--" + name.replace("_", "-")
+    @staticmethod
+    def _roles(options: dict[str, Any], record: dict[str, Any] | None) -> Roles:
+        """As given, else as recorded."""
+        known = record["constructor"] if record else {}
+        names = {"owner": "owner", "guardian": "guardian", "fee_recipient": "feeRecipient"}
+        found = {}
+        for name, recorded in names.items():
+            given = options[name] or known.get(recorded, "")
             try:
-                roles[name] = normal_hex(options[name], 20)
+                found[name] = normal_hex(given, 20)
             except ValueError as error:
-                raise CommandError(f"{option} {options[name]!r} is no address: 0x and 40 hex digits.") from error
-        _id, escrow, block = deploy.escrow_deploy(rpc_url=url, key=self._key(options), tokens=[], **roles)
-        chain_register(
-            chain_id=chain_id,
-            name=options["name"] or f"Chain {chain_id}",
-            rpc_url=url,
-            public_rpc_url="",
-            escrow_address=escrow,
-            start_block=block,
-            safe_depth=options["safe_depth"],
-            final_depth=options["final_depth"],
-        )
-        self.stdout.write(f"Escrow deployed: {escrow} (block {block}).")
+                option = "--" + name.replace("_", "-")
+                raise CommandError(f"{option} {given!r} is no address: 0x and 40 hex digits.") from error
+        return Roles(**found)
+
+    @staticmethod
+    def _refuse_another(plan: Plan, row: Chain | None, record: dict[str, Any] | None) -> None:
+        """A chain has one escrow of a venue."""
+        if record is not None and record["address"].lower() != plan.address:
+            raise CommandError(
+                f"deployments/{plan.chain_id}.json names the escrow {record['address']}, made with other roles or from other sources. "
+                "Check out the sources it came from, or remove the file to begin with a new escrow. Nothing was sent."
+            )
+        if row is not None and row.escrow_address != plan.address and row.head_number is not None:
+            raise CommandError(
+                f"The database serves the escrow {to_checksum(row.escrow_address)} on {row} and has read its deals: another escrow "
+                "needs another database. Nothing was sent."
+            )
+
+    def _keep(self, site: Site, plan: Plan, record: dict[str, Any] | None, start_block: int | None) -> Created:
+        site.require_escrow(plan.address, plan.chain_id)
+        for name, address in vars(site.roles(plan.address)).items():
+            if address != getattr(plan.roles, name):
+                self.stderr.write(f"Since it was deployed, its {name.replace('_', ' ')} became {to_checksum(address)}.")
+        if record is not None:
+            created = Created(record["block"], record["transaction"])
+        elif start_block is not None:
+            created = Created(start_block, "")
+        else:
+            created = site.created(plan.address)
+        self.stdout.write(f"Escrow kept: its code is this checkout's (since block {created.block}).")
+        return created
+
+    def _send(self, site: Site, plan: Plan, options: dict[str, Any]) -> Created:
+        site.require_factory()
+        for warning in roles_require(site, plan, allow_key_owner=options["allow_key_owner"]):
+            self.stderr.write(warning)
+        created = escrow_deploy(site, plan, key=self._key(options))
+        self.stdout.write(f"Escrow deployed and verified: block {created.block}, transaction {created.transaction}.")
         self.stdout.write(
             "Payment tokens are allowed by its owner, with setPayToken; the venue lists them when it sees that on chain."
+        )
+        return created
+
+    def _register(self, site: Site, plan: Plan, created: Created, row: Chain | None, options: dict[str, Any]) -> None:
+        if row is not None:
+            chain_escrow_set(chain_id=plan.chain_id, escrow_address=plan.address, start_block=created.block)
+            return
+        chain_register(
+            chain_id=plan.chain_id,
+            name=options["name"] or f"Chain {plan.chain_id}",
+            rpc_url=site.rpc_url,
+            public_rpc_url="",
+            escrow_address=plan.address,
+            start_block=created.block,
+            safe_depth=options["safe_depth"],
+            final_depth=options["final_depth"],
         )
 
     @staticmethod
