@@ -1272,7 +1272,6 @@ ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "0x7159abd8": ("FeeAboveCap", (("feeBps", "uint256"), ("cap", "uint256"), )),
     "0xe757126a": ("FeeTooHigh", (("feeBps", "uint256"), ("maxFeeBps", "uint256"), )),
     "0x861da4bd": ("InsufficientBalance", (("token", "address"), ("user", "address"), ("has", "uint256"), ("needs", "uint256"), )),
-    "0xb3512b0c": ("InvalidShortString", ()),
     "0x0239bcdb": ("MarketExists", (("market", "bytes32"), )),
     "0x4e8a4877": ("NoMatch", (("what", "bytes32"), )),
     "0xccc7a958": ("NoSettlement", (("market", "bytes32"), )),

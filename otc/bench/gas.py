@@ -16,7 +16,19 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from escrow.contracts import bindings, hashing
-from escrow.contracts.bindings import Deal, Delivery, Fill, Filled, MarketTerms, Offer, SettlementTerms, TrancheOf
+from escrow.contracts.bindings import (
+    Attestation,
+    Close,
+    Deal,
+    Delivery,
+    Fill,
+    Filled,
+    MarketTerms,
+    Offer,
+    Resale,
+    SettlementTerms,
+    TrancheOf,
+)
 from escrow.contracts.build import HERE
 from otc.bench.anvil import Anvil
 from otc.bench.report import Row
@@ -110,21 +122,21 @@ class Venue:
         self.chain.send(who.address, self.escrow, bindings.encode_invalidate_nonces(0, 1 << 255))
         return who
 
-    def market(self, name: str) -> MarketTerms:
+    def market(self, name: str, *, attested: bool = False) -> MarketTerms:
         terms = MarketTerms(
             resolver=user("resolver").address,
             guardian=user("guardian").address,
-            attestor=NOBODY,
-            arbitrator=NOBODY,
+            attestor=user("attestor").address if attested else NOBODY,
+            arbitrator=user("arbitrator").address if attested else NOBODY,
             pay_token=self.pay,
             kind=0,
-            settlement=0,
+            settlement=int(attested),
             objection=DAY,
             min_window=DAY,
             max_window=30 * DAY,
-            challenge=0,
-            arbitration_window=0,
-            bond_bps=0,
+            challenge=DAY if attested else 0,
+            arbitration_window=3 * DAY if attested else 0,
+            bond_bps=500 if attested else 0,
             long_stop=self.chain.now() + 365 * DAY,
             max_ratio_num=0,
             max_ratio_den=0,
@@ -137,7 +149,8 @@ class Venue:
     def settle(self, terms: MarketTerms, *, window: int = 2 * DAY) -> int:
         """Proposes, and waits until deliveries open; returns the deadline."""
         start = self.chain.now() + DAY + 60
-        settlement = SettlementTerms(self.drop, 3 * UNIT, 1, start, window, 10_000, 1, 0)
+        token = NOBODY if terms.settlement else self.drop
+        settlement = SettlementTerms(token, 3 * UNIT, 1, start, window, 10_000, 1, 0)
         self.chain.send(terms.resolver, self.escrow, bindings.encode_propose(terms, settlement))
         self.chain.warp(start)
         return start + window
@@ -161,11 +174,16 @@ class Venue:
             salt=self.salt,
             ref=ZERO if not refs else reference(f"maker {self.salt}"),
         )
-        digest = hashing.offer_hash(offer, chain_id=self.chain_id, contract=self.escrow)
-        signature = bytes(Account.unsafe_sign_hash(bytes.fromhex(digest[2:]), maker.key).signature)
         return Fill(
-            offer=offer, signature=signature, units=100, taker_ref=ZERO if not refs else reference(f"taker {self.salt}")
+            offer=offer,
+            signature=self.sign(maker, offer),
+            units=100,
+            taker_ref=ZERO if not refs else reference(f"taker {self.salt}"),
         )
+
+    def sign(self, who: User, struct: hashing.Signed) -> bytes:
+        digest = hashing.signed_hash(struct, chain_id=self.chain_id, contract=self.escrow)
+        return bytes(Account.unsafe_sign_hash(bytes.fromhex(digest[2:]), who.key).signature)
 
     def fill(self, taker: User, item: Fill) -> tuple[int, Deal]:
         data = bindings.encode_fill(item.offer, item.signature, item.units, item.taker_ref)
@@ -236,6 +254,62 @@ def measure_escrow(chain: Anvil) -> Iterator[tuple[str, float]]:
     yield "refund, each of 8", chain.gas(keeper, venue.escrow, bindings.encode_refund_batch(voids)) / BATCH
 
 
+def measure_places(chain: Anvil) -> Iterator[tuple[str, float]]:
+    """A match of two offers, changes of hands, an end by both, a delivery on a standing approval."""
+    venue = Venue(chain)
+    maker, taker, third = venue.trader("maker"), venue.trader("taker"), venue.trader("third")
+    terms = venue.market("first")
+    keeper = user_funded(chain, "keeper")
+    for parts in (False, True):
+        buy, sell = venue.offer(taker, terms, side=0, parts=parts), venue.offer(maker, terms, parts=parts)
+        data = bindings.encode_match_offers(buy.offer, buy.signature, sell.offer, sell.signature, 100)
+        yield "match, in part" if parts else "match", chain.gas(keeper, venue.escrow, data)
+
+    for side, role in enumerate(("buyer", "seller")):
+        deal = venue.fill(taker, venue.offer(maker, terms))[1]
+        holder = maker if side else taker
+        listed = Resale(hashing.deal_hash(deal), side, UNIT, False, NOBODY, terms.long_stop, 0, 10**6 + side)
+        data = bindings.encode_fill_resale(deal, listed, venue.sign(holder, listed), ZERO)
+        yield f"resale, {role}", chain.gas(third.address, venue.escrow, data)
+    deal = venue.fill(taker, venue.offer(maker, terms))[1]
+    data = bindings.encode_transfer_position(deal, 0, third.address, ZERO)
+    yield "transfer", chain.gas(taker.address, venue.escrow, data)
+
+    deal = venue.fill(taker, venue.offer(maker, terms))[1]
+    close = Close(hashing.deal_hash(deal), deal.payment, deal.collateral, terms.long_stop)
+    data = bindings.encode_mutual_close(deal, close, venue.sign(taker, close), venue.sign(maker, close))
+    yield "mutual close", chain.gas(keeper, venue.escrow, data)
+
+    deal = venue.fill(taker, venue.offer(maker, terms))[1]
+    again = venue.fill(taker, venue.offer(maker, terms))[1]
+    data = bindings.encode_set_auto_deliver(deal.market, venue.drop, 10**9 * UNIT)
+    yield "approve deliveries", chain.gas(maker.address, venue.escrow, data)
+    venue.settle(terms)
+    chain.send(maker.address, venue.escrow, bindings.encode_deliver(delivery(again)))  # from now on fees are not zero
+    yield "deliver for", chain.gas(keeper, venue.escrow, bindings.encode_deliver_for(delivery(deal)))
+
+
+def measure_attested(chain: Anvil) -> Iterator[tuple[str, float]]:
+    """Deliveries outside the escrow, signed by the attestor, sent by anybody."""
+    venue = Venue(chain)
+    maker, taker = venue.trader("maker"), venue.trader("taker")
+    terms = venue.market("attested", attested=True)
+    keeper, arbitrator = user_funded(chain, "keeper"), user_funded(chain, "arbitrator")
+    deals = [venue.fill(taker, venue.offer(maker, terms))[1] for _ in range(3)]
+    venue.settle(terms)
+    for deal in deals:
+        done = Attestation(hashing.deal_hash(deal), deal.units, reference("evidence"), terms.long_stop)
+        data = bindings.encode_attest(deal, terms, done, venue.sign(user("attestor"), done))
+        gas = chain.gas(keeper, venue.escrow, data)
+    yield "attest", gas
+    data = bindings.encode_dispute(deals[0], terms, reference("claim"))
+    yield "dispute", chain.gas(taker.address, venue.escrow, data)
+    yield "rule", chain.gas(arbitrator, venue.escrow, bindings.encode_rule(deals[0], terms, deals[0].collateral))
+    chain.warp(chain.now() + terms.challenge + 1)
+    chain.send(keeper, venue.escrow, bindings.encode_finalize(deals[1]))  # from now on fees are not zero
+    yield "finalize", chain.gas(keeper, venue.escrow, bindings.encode_finalize(deals[2]))
+
+
 def delivery(deal: Deal) -> Delivery:
     return Delivery(deal=deal, tranche=0, amount=deal.units * 3 * UNIT, to_escrow=False)
 
@@ -292,8 +366,10 @@ def measure_incumbent(chain: Anvil) -> Iterator[tuple[str, float]]:
 
 def measure() -> tuple[dict[str, float], dict[str, float]]:
     """Ours, and the incumbent's."""
-    with Anvil() as chain:
-        ours = dict(measure_escrow(chain))
+    ours: dict[str, float] = {}
+    for part in (measure_escrow, measure_places, measure_attested):
+        with Anvil() as chain:
+            ours.update(part(chain))
     with Anvil() as chain:
         theirs = dict(measure_incumbent(chain))
     return ours, theirs

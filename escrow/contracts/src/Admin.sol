@@ -37,8 +37,10 @@ abstract contract Admin is State {
     /// @notice A time that has passed ends the pause.
     function pauseEntry(uint256 until) external nonReentrant {
         if (msg.sender != owner()) _requireCaller(_config.guardian);
-        uint256 latest = block.timestamp + MAX_PAUSE;
-        if (until > latest) revert PauseTooLong(until, latest);
+        unchecked {
+            uint256 latest = block.timestamp + MAX_PAUSE;
+            if (until > latest) revert PauseTooLong(until, latest);
+        }
         _config.pausedUntil = uint40(until);
         emit EntryPaused(until);
     }

@@ -79,13 +79,12 @@ abstract contract Attestations is Markets, Deals {
         _checkOpen(deal);
         Proof proof = _proof(deal);
         if (proof.phase() != CLAIMED) revert WrongPhase(deal.id, proof.phase());
-        _notBefore(proof.until() + 1);
+        _after(proof.until());
 
         (uint256 payment, uint256 collateral, uint256 units) = (deal.payment, deal.collateral, proof.units());
         uint256 paid = Shares.part(payment, units, deal.units);
         uint256 back = Shares.part(collateral, units, deal.units);
         uint256 fee = paid * deal.feeBps / Shares.BPS;
-        if (fee != 0) fees[deal.payToken] += fee;
         _end(
             deal, units == deal.units ? DELIVERED : SLASHED, payment + collateral - paid - back, paid - fee + back, fee
         );
@@ -110,7 +109,7 @@ abstract contract Attestations is Markets, Deals {
 
     function ruleTimeout(Deal calldata deal) external nonReentrant {
         Proof proof = _disputed(deal);
-        _notBefore(proof.until() + 1);
+        _after(proof.until());
         (uint256 toBuyer, uint256 toSeller) = (deal.payment, deal.collateral);
         if (proof.phase() == BY_BUYER) toBuyer += _bond(deal, proof);
         else toSeller += _bond(deal, proof);
@@ -166,12 +165,5 @@ abstract contract Attestations is Markets, Deals {
         proof = _proof(deal);
         uint256 phase = proof.phase();
         if (phase != BY_BUYER && phase != BY_SELLER) revert WrongPhase(deal.id, phase);
-    }
-
-    function _end(Deal calldata deal, uint8 outcome, uint256 toBuyer, uint256 toSeller, uint256 fee) private {
-        deals[deal.id] = bytes32(uint256(outcome));
-        _credit(deal.payToken, deal.buyer, toBuyer);
-        _credit(deal.payToken, deal.seller, toSeller);
-        emit Settled(deal.id, 0, outcome, true, toBuyer, toSeller, fee);
     }
 }

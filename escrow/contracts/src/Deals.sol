@@ -84,6 +84,33 @@ abstract contract Deals is State {
         return true;
     }
 
+    // ------------------------------------------------------------------ money
+
+    /// @dev Ends the deal as a whole.
+    function _end(Deal calldata deal, uint8 outcome, uint256 toBuyer, uint256 toSeller, uint256 fee) internal {
+        deals[deal.id] = bytes32(uint256(outcome));
+        _payOut(deal, 0, outcome, true, toBuyer, toSeller, fee);
+    }
+
+    /// @dev Money of a deal goes to its two parties, and to fees.
+    function _payOut(
+        Deal calldata deal,
+        uint256 tranche,
+        uint8 outcome,
+        bool closed,
+        uint256 toBuyer,
+        uint256 toSeller,
+        uint256 fee
+    )
+        internal
+    {
+        address payToken = deal.payToken;
+        if (toBuyer != 0) _credit(payToken, deal.buyer, toBuyer);
+        if (toSeller != 0) _credit(payToken, deal.seller, toSeller);
+        if (fee != 0) fees[payToken] += fee;
+        emit Settled(deal.id, tranche, outcome, closed, toBuyer, toSeller, fee);
+    }
+
     // ------------------------------------------------------------------ tranches
 
     function _checkTranche(Deal calldata deal, Window w, uint256 tranche) internal pure {

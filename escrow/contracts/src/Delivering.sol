@@ -69,10 +69,7 @@ abstract contract Delivering is Deals {
                 toSeller -= paid - feeBefore + Shares.part(collateral, o.before, whole);
                 fee -= feeBefore;
             }
-            address payToken = deal.payToken;
-            _credit(payToken, deal.seller, toSeller);
-            if (fee != 0) fees[payToken] += fee;
-            emit Settled(id, tranche, total == whole ? DELIVERED : 0, closed, 0, toSeller, fee);
+            _payOut(deal, tranche, total == whole ? DELIVERED : 0, closed, 0, toSeller, fee);
         }
     }
 }

@@ -17,13 +17,20 @@ abstract contract Markets is State {
     uint256 internal constant MAX_ARBITRATION = 90 days;
     uint256 internal constant BPS = 10_000;
     uint256 private constant TERMS_BYTES = 544; // 17 words
+    uint256 private constant SETTLEMENT_BYTES = 256; // 8 words
 
     function createMarket(MarketTerms calldata terms) external nonReentrant returns (bytes32 market) {
         _checkTerms(terms);
         market = marketId(terms);
         if (_markets[market].entry.status() != 0) revert MarketExists(market);
         _markets[market].entry = EntryFields.pack(terms.payToken, terms.longStop, OPEN, terms.settlement);
-        emit MarketCreated(market, terms);
+        bytes32 topic = MarketCreated.selector;
+        // emit MarketCreated(market, terms): every field was read, and so checked, above
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            calldatacopy(data, terms, TERMS_BYTES)
+            log2(data, TERMS_BYTES, topic, market)
+        }
     }
 
     /// @dev What of a settlement only the kind of escrow can judge: `terms.settlement` is ONCHAIN.
@@ -31,8 +38,7 @@ abstract contract Markets is State {
 
     function _propose(MarketTerms calldata terms, SettlementTerms calldata settlement) internal returns (bytes32 market) {
         Market storage m;
-        (market, m) = _marketIn(terms, OPEN);
-        _requireCaller(terms.resolver);
+        (market, m) = _marketIn(terms, OPEN, terms.resolver);
         uint256 finalAt = block.timestamp + terms.objection;
         _checkSettlement(terms, settlement, finalAt);
 
@@ -42,12 +48,18 @@ abstract contract Markets is State {
         );
         m.ratio = RatioFields.pack(settlement.ratioNum, settlement.ratioDen);
         m.rest.period = settlement.period;
-        emit Proposed(market, settlement, finalAt);
+        bytes32 topic = Proposed.selector;
+        // emit Proposed(market, settlement, finalAt): every field was read, and so checked, above
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            calldatacopy(data, settlement, SETTLEMENT_BYTES)
+            mstore(add(data, SETTLEMENT_BYTES), finalAt)
+            log2(data, add(SETTLEMENT_BYTES, 0x20), topic, market)
+        }
     }
 
     function veto(MarketTerms calldata terms) external nonReentrant {
-        (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED);
-        _requireCaller(terms.guardian);
+        (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED, terms.guardian);
         uint256 finalAt = m.entry.proposedAt() + terms.objection;
         _notAfter(finalAt - 1);
 
@@ -59,10 +71,9 @@ abstract contract Markets is State {
     }
 
     function extend(MarketTerms calldata terms, uint32 extra) external nonReentrant {
-        (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED);
-        _requireCaller(terms.resolver);
+        (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED, terms.resolver);
         if (m.rest.extended) revert AlreadyExtended(market);
-        if (extra == 0 || extra > MAX_EXTENSION) revert BadSettlement("extra");
+        _settles(extra != 0 && extra <= MAX_EXTENSION, "extra");
         Window w = m.window;
         _notAfter(w.start() + w.window());
 
@@ -72,24 +83,21 @@ abstract contract Markets is State {
     }
 
     function proposeCancel(MarketTerms calldata terms) external nonReentrant {
-        (bytes32 market, Market storage m) = _marketIn(terms, OPEN);
-        _requireCaller(terms.resolver);
+        (bytes32 market, Market storage m) = _marketIn(terms, OPEN, terms.resolver);
         m.entry = m.entry.withStatus(CANCEL_PROPOSED, 0);
         m.rest.cancelProposedAt = uint40(block.timestamp);
         emit CancelProposed(market, block.timestamp + CANCEL_DELAY);
     }
 
     function withdrawCancel(MarketTerms calldata terms) external nonReentrant {
-        (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED);
-        _requireCaller(terms.resolver);
+        (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED, terms.resolver);
         m.entry = m.entry.withStatus(OPEN, 0);
         m.rest.cancelProposedAt = 0;
         emit CancelWithdrawn(market);
     }
 
     function confirmCancel(MarketTerms calldata terms) external nonReentrant {
-        (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED);
-        _requireCaller(terms.guardian);
+        (bytes32 market, Market storage m) = _marketIn(terms, CANCEL_PROPOSED, terms.guardian);
         _notBefore(uint256(m.rest.cancelProposedAt) + CANCEL_DELAY);
         m.entry = m.entry.withStatus(CANCELLED, 0);
         emit Cancelled(market);
@@ -129,71 +137,81 @@ abstract contract Markets is State {
 
     // ------------------------------------------------------------------ rules
 
-    function _marketIn(MarketTerms calldata terms, uint8 wanted) private view returns (bytes32 market, Market storage m) {
+    function _marketIn(MarketTerms calldata terms, uint8 wanted, address caller)
+        private
+        view
+        returns (bytes32 market, Market storage m)
+    {
         market = marketId(terms);
         m = _markets[market];
         uint8 status = m.entry.status();
         if (status == 0) revert UnknownMarket(market);
         if (status != wanted) revert WrongMarketStatus(market, status);
+        _requireCaller(caller);
+    }
+
+    function _term(bool holds, bytes32 what) private pure {
+        if (!holds) revert BadTerms(what);
+    }
+
+    function _settles(bool holds, bytes32 what) private pure {
+        if (!holds) revert BadSettlement(what);
     }
 
     function _checkTerms(MarketTerms calldata terms) private view {
         if (!payTokenAllowed[terms.payToken]) revert TokenNotAllowed(terms.payToken);
-        if (terms.resolver == address(0)) revert BadTerms("resolver");
-        if (terms.guardian == address(0) || terms.guardian == terms.resolver) revert BadTerms("guardian");
-        if (terms.kind > 3) revert BadTerms("kind");
+        _term(terms.resolver != address(0), "resolver");
+        _term(terms.guardian != address(0) && terms.guardian != terms.resolver, "guardian");
+        _term(terms.kind <= 3, "kind");
         _checkProof(terms);
-        if (terms.objection < MIN_PERIOD || terms.objection > MAX_OBJECTION) revert BadTerms("objection");
-        if (terms.minWindow < MIN_PERIOD) revert BadTerms("minWindow");
-        if (terms.maxWindow < terms.minWindow || terms.maxWindow > MAX_WINDOW) revert BadTerms("maxWindow");
-        if (terms.longStop <= block.timestamp || terms.longStop > block.timestamp + MAX_LIFE) revert BadTerms("longStop");
-        if ((terms.maxRatioNum == 0) != (terms.maxRatioDen == 0)) revert BadTerms("maxRatio");
+        _term(terms.objection >= MIN_PERIOD && terms.objection <= MAX_OBJECTION, "objection");
+        _term(terms.minWindow >= MIN_PERIOD, "minWindow");
+        _term(terms.maxWindow >= terms.minWindow && terms.maxWindow <= MAX_WINDOW, "maxWindow");
+        _term(terms.longStop > block.timestamp && terms.longStop <= block.timestamp + MAX_LIFE, "longStop");
+        _term((terms.maxRatioNum == 0) == (terms.maxRatioDen == 0), "maxRatio");
     }
 
     /// @dev Who proves and who judges a delivery outside the escrow: all of it, or nothing.
     function _checkProof(MarketTerms calldata terms) private pure {
-        if (terms.settlement == ONCHAIN) {
-            if (terms.attestor != address(0)) revert BadTerms("attestor");
-            if (terms.arbitrator != address(0)) revert BadTerms("arbitrator");
-            if (terms.challenge != 0) revert BadTerms("challenge");
-            if (terms.arbitrationWindow != 0) revert BadTerms("arbitrationWindow");
-            if (terms.bondBps != 0) revert BadTerms("bondBps");
-            return;
-        }
-        if (terms.settlement != ATTESTED) revert BadTerms("settlement");
-        if (terms.attestor == address(0)) revert BadTerms("attestor");
-        if (terms.arbitrator == address(0) || terms.arbitrator == terms.attestor) revert BadTerms("arbitrator");
-        if (terms.challenge < MIN_PERIOD || terms.challenge > MAX_CHALLENGE) revert BadTerms("challenge");
-        if (terms.arbitrationWindow < MIN_PERIOD || terms.arbitrationWindow > MAX_ARBITRATION) {
-            revert BadTerms("arbitrationWindow");
-        }
-        if (terms.bondBps > BPS) revert BadTerms("bondBps");
+        bool attested = terms.settlement == ATTESTED;
+        _term(attested || terms.settlement == ONCHAIN, "settlement");
+        (address attestor, address arbitrator) = (terms.attestor, terms.arbitrator);
+        _term((attestor != address(0)) == attested, "attestor");
+        _term((arbitrator != address(0)) == attested && (!attested || arbitrator != attestor), "arbitrator");
+        _term(_isPeriod(terms.challenge, attested, MAX_CHALLENGE), "challenge");
+        _term(_isPeriod(terms.arbitrationWindow, attested, MAX_ARBITRATION), "arbitrationWindow");
+        _term(terms.bondBps <= (attested ? BPS : 0), "bondBps");
+    }
+
+    /// @dev Zero where it has no use.
+    function _isPeriod(uint256 period, bool used, uint256 longest) private pure returns (bool) {
+        return used ? period >= MIN_PERIOD && period <= longest : period == 0;
     }
 
     function _checkSettlement(MarketTerms calldata terms, SettlementTerms calldata s, uint256 finalAt) private view {
         if (terms.settlement == ATTESTED) {
-            if (s.token != address(0)) revert BadSettlement("token");
-            if (s.tranches != 1) revert BadSettlement("tranches");
+            _settles(s.token == address(0), "token");
+            _settles(s.tranches == 1, "tranches");
         } else {
             if (s.token.code.length == 0) revert TokenHasNoCode(s.token);
             _checkToken(s.token);
         }
-        if (s.ratioNum == 0 || s.ratioDen == 0) revert BadSettlement("ratio");
-        if (terms.maxRatioDen != 0) {
+        (uint256 num, uint256 den) = (s.ratioNum, s.ratioDen);
+        _settles(num != 0 && den != 0, "ratio");
+        unchecked {
             // products of 128-bit numbers: no overflow
-            if (uint256(s.ratioNum) * terms.maxRatioDen > uint256(terms.maxRatioNum) * s.ratioDen) {
-                revert BadSettlement("ratio");
-            }
+            _settles(terms.maxRatioDen == 0 || num * terms.maxRatioDen <= terms.maxRatioNum * den, "ratio");
         }
-        if (s.start < finalAt || s.start > terms.longStop) revert BadSettlement("start");
-        if (s.window < terms.minWindow || s.window > terms.maxWindow) revert BadSettlement("window");
-        if (s.tranches == 0 || s.tranches > MAX_TRANCHES) revert BadSettlement("tranches");
-        if (s.tranches == 1) {
-            if (s.tgeBps != BPS) revert BadSettlement("tgeBps");
-            if (s.period != 0) revert BadSettlement("period");
+        _settles(s.start >= finalAt && s.start <= terms.longStop, "start");
+        _settles(s.window >= terms.minWindow && s.window <= terms.maxWindow, "window");
+        (uint256 tranches, uint256 period) = (s.tranches, s.period);
+        _settles(tranches != 0 && tranches <= MAX_TRANCHES, "tranches");
+        if (tranches == 1) {
+            _settles(s.tgeBps == BPS, "tgeBps");
+            _settles(period == 0, "period");
         } else {
-            if (s.tgeBps == 0 || s.tgeBps >= BPS) revert BadSettlement("tgeBps");
-            if (s.period == 0 || uint256(s.period) * (s.tranches - 1) > MAX_LIFE) revert BadSettlement("period");
+            _settles(s.tgeBps != 0 && s.tgeBps < BPS, "tgeBps");
+            _settles(period != 0 && period * (tranches - 1) <= MAX_LIFE, "period");
         }
     }
 }

@@ -14,8 +14,29 @@ import {TokenDelivery} from "./TokenDelivery.sol";
 /// @title Escrow for what exists before a token does.
 /// @notice Immutable, and ownerless over funds. docs/protocol.md is its specification.
 contract OTCEscrow is Funds, Admin, Positions, TokenDelivery, Attestations, Settlement, Multicall {
-    constructor(address owner_, address guardian_, address feeRecipient_) Ownable(owner_) EIP712("Forelock", "1") {
+    string private constant NAME = "Forelock";
+    string private constant VERSION = "1";
+
+    constructor(address owner_, address guardian_, address feeRecipient_) Ownable(owner_) EIP712(NAME, VERSION) {
         _setGuardian(guardian_);
         _setFeeRecipient(feeRecipient_);
+    }
+
+    /// @dev As the library answers, without the code for names that are kept in storage.
+    function eip712Domain()
+        public
+        view
+        override
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        return (hex"0f", NAME, VERSION, block.chainid, address(this), salt, extensions);
     }
 }

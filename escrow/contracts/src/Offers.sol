@@ -14,20 +14,40 @@ abstract contract Offers is State {
     );
     uint256 private constant OFFER_BYTES = 448; // 14 words
 
+    /// @dev What Filled logs: a deal, and two words more. One place in memory serves all fills of a batch.
+    struct Opened {
+        bytes32 id;
+        bytes32 market;
+        address buyer;
+        address seller;
+        address payToken;
+        uint256 units;
+        uint256 payment;
+        uint256 collateral;
+        uint256 feeBps;
+        bytes32 buyerRef;
+        bytes32 sellerRef;
+        uint256 openedAt;
+        uint256 makerSide;
+        uint256 filled;
+    }
+
     function fill(Offer calldata offer, bytes calldata, uint256, bytes32) external nonReentrant returns (bytes32 id) {
         Fill calldata item;
         // the arguments lie in calldata as one Fill
         assembly ("memory-safe") {
             item := offer
         }
-        return _fill(item, _requireEntryOpen());
+        Opened memory o;
+        return _fill(item, _requireEntryOpen(), o);
     }
 
     function fillBatch(Fill[] calldata fills) external nonReentrant returns (bytes32[] memory ids) {
         uint256 fee = _requireEntryOpen();
         ids = new bytes32[](fills.length);
+        Opened memory o;
         for (uint256 i = 0; i < fills.length; ++i) {
-            ids[i] = _fill(fills[i], fee);
+            ids[i] = _fill(fills[i], fee, o);
         }
     }
 
@@ -49,36 +69,32 @@ abstract contract Offers is State {
         if (buy.taker != address(0) && buy.taker != seller) revert NotAllowed(seller, buy.taker);
         if (sell.taker != address(0) && sell.taker != buyer) revert NotAllowed(buyer, sell.taker);
         (bytes32 buyHash, bytes32 sellHash) = (offerHash(buy), offerHash(sell));
-        uint256 buyBefore = _consume(buy, buyer, buyHash, buySignature, units, fee);
-        uint256 sellBefore = _consume(sell, seller, sellHash, sellSignature, units, fee);
+        uint256 buyBefore = _consume(buy, buyer, buy.payToken, buyHash, buySignature, units, fee);
+        uint256 sellBefore = _consume(sell, seller, sell.payToken, sellHash, sellSignature, units, fee);
 
-        Deal memory deal = Deal({
-            id: Hashes.efficientKeccak256(sellHash, bytes32(sellBefore)),
-            market: buy.market,
-            buyer: buyer,
-            seller: seller,
-            payToken: buy.payToken,
-            units: units,
-            payment: _midpoint(
-                _leg(sell.payment, sellBefore, units, sell.units),
-                _leg(buy.payment, buyBefore, units, buy.units),
-                "payment"
-            ),
-            collateral: _midpoint(
-                _leg(buy.collateral, buyBefore, units, buy.units),
-                _leg(sell.collateral, sellBefore, units, sell.units),
-                "collateral"
-            ),
-            feeBps: fee,
-            buyerRef: buy.ref,
-            sellerRef: sell.ref,
-            openedAt: block.timestamp
-        });
+        Opened memory o;
+        o.id = Hashes.efficientKeccak256(sellHash, bytes32(sellBefore));
+        o.market = buy.market;
+        (o.buyer, o.seller) = (buyer, seller);
+        o.payToken = buy.payToken;
+        o.units = units;
+        o.payment = _midpoint(
+            _leg(sell.payment, sellBefore, units, sell.units), _leg(buy.payment, buyBefore, units, buy.units), "payment"
+        );
+        o.collateral = _midpoint(
+            _leg(buy.collateral, buyBefore, units, buy.units),
+            _leg(sell.collateral, sellBefore, units, sell.units),
+            "collateral"
+        );
+        o.feeBps = fee;
+        (o.buyerRef, o.sellerRef) = (buy.ref, sell.ref);
+        o.makerSide = 1;
         unchecked {
-            _open(deal, sellHash, 1, sellBefore + units);
-            emit Matched(buyHash, sellHash, deal.id, buyBefore + units);
+            o.filled = sellBefore + units;
+            _open(o, sellHash);
+            emit Matched(buyHash, sellHash, o.id, buyBefore + units);
         }
-        return deal.id;
+        return o.id;
     }
 
     /// @notice By the maker. Does nothing when the offer is consumed already, so that a batch of cancels never fails.
@@ -115,43 +131,42 @@ abstract contract Offers is State {
 
     // ------------------------------------------------------------------ the one path
 
-    function _fill(Fill calldata item, uint256 fee) private returns (bytes32) {
+    function _fill(Fill calldata item, uint256 fee, Opened memory o) private returns (bytes32 id) {
         Offer calldata offer = item.offer;
-        address maker = offer.maker;
+        (address maker, address payToken) = (offer.maker, offer.payToken);
         bytes32 hash = offerHash(offer);
         address taker = offer.taker;
         if (taker != address(0)) _requireCaller(taker);
         uint256 side = offer.side;
         if (side > 1) revert BadOffer("side");
         uint256 units = item.units;
-        uint256 before = _consume(offer, maker, hash, item.signature, units, fee);
+        uint256 before = _consume(offer, maker, payToken, hash, item.signature, units, fee);
 
-        Deal memory deal = Deal({
-            id: Hashes.efficientKeccak256(hash, bytes32(before)),
-            market: offer.market,
-            buyer: msg.sender,
-            seller: maker,
-            payToken: offer.payToken,
-            units: units,
-            payment: offer.payment,
-            collateral: offer.collateral,
-            feeBps: fee,
-            buyerRef: item.takerRef,
-            sellerRef: offer.ref,
-            openedAt: block.timestamp
-        });
+        id = Hashes.efficientKeccak256(hash, bytes32(before));
+        o.id = id;
+        o.market = offer.market;
+        (bytes32 makerRef, bytes32 takerRef) = (offer.ref, item.takerRef);
         if (side == 0) {
-            (deal.buyer, deal.seller) = (maker, msg.sender);
-            (deal.buyerRef, deal.sellerRef) = (deal.sellerRef, deal.buyerRef);
+            (o.buyer, o.seller) = (maker, msg.sender);
+            (o.buyerRef, o.sellerRef) = (makerRef, takerRef);
+        } else {
+            (o.buyer, o.seller) = (msg.sender, maker);
+            (o.buyerRef, o.sellerRef) = (takerRef, makerRef);
         }
+        o.payToken = payToken;
+        o.units = units;
+        (uint256 payment, uint256 collateral) = (offer.payment, offer.collateral);
         if (units != offer.units) {
-            deal.payment = _leg(offer.payment, before, units, offer.units);
-            deal.collateral = _leg(offer.collateral, before, units, offer.units);
+            payment = _leg(payment, before, units, offer.units);
+            collateral = _leg(collateral, before, units, offer.units);
         }
+        (o.payment, o.collateral) = (payment, collateral);
+        o.feeBps = fee;
+        o.makerSide = side;
         unchecked {
-            _open(deal, hash, side, before + units);
+            o.filled = before + units;
         }
-        return deal.id;
+        _open(o, hash);
     }
 
     /// @dev Every entry point consumes an offer here and nowhere else: its validity, its signature, and its state.
@@ -159,6 +174,7 @@ abstract contract Offers is State {
     function _consume(
         Offer calldata offer,
         address maker,
+        address payToken,
         bytes32 hash,
         bytes calldata signature,
         uint256 units,
@@ -173,7 +189,7 @@ abstract contract Offers is State {
         // below 2^128 no product of two amounts overflows
         if ((total | offer.payment | offer.collateral) >> 128 != 0) revert BadOffer("amount");
         if (offer.minFill == 0 || offer.minFill > total) revert BadOffer("minFill");
-        _requireTradable(offer.market, offer.payToken);
+        _requireTradable(offer.market, payToken);
         uint256 epoch = epochs[maker];
         if (offer.epoch != epoch) revert WrongEpoch(offer.epoch, epoch);
         if (!Signatures.isValid(maker, hash, signature)) revert BadSignature(maker);
@@ -205,25 +221,22 @@ abstract contract Offers is State {
     }
 
     /// @dev Locks both sides, writes the deal's slot, and logs. The id is fresh: an offer's units are consumed once.
-    function _open(Deal memory deal, bytes32 hash, uint256 side, uint256 filledNow) private {
-        (address buyer, address seller, address payToken) = (deal.buyer, deal.seller, deal.payToken);
-        (uint256 payment, uint256 collateral) = (deal.payment, deal.collateral);
+    function _open(Opened memory o, bytes32 hash) private {
+        (address buyer, address seller, address payToken) = (o.buyer, o.seller, o.payToken);
         if (buyer == seller) revert SelfTrade(buyer);
-        if (payment == 0) revert BadOffer("payment");
-        _debit(payToken, buyer, payment);
-        if (collateral != 0) _debit(payToken, seller, collateral);
+        if (o.payment == 0) revert BadOffer("payment");
+        mapping(address user => Cell) storage free = balances[payToken];
+        _debitIn(free, payToken, buyer, o.payment);
+        if (o.collateral != 0) _debitIn(free, payToken, seller, o.collateral);
+        o.openedAt = block.timestamp;
         bytes32 stored;
         bytes32 topic = Filled.selector;
-        // emit Filled(hash, buyer, seller, deal, side, filledNow), without checking each of the deal's words again
+        // emit Filled(hash, buyer, seller, o), without checking each word again
         assembly ("memory-safe") {
-            stored := and(keccak256(deal, DEAL_BYTES), not(1))
-            let data := mload(0x40)
-            mcopy(data, deal, DEAL_BYTES)
-            mstore(add(data, DEAL_BYTES), side)
-            mstore(add(data, add(DEAL_BYTES, 0x20)), filledNow)
-            log4(data, add(DEAL_BYTES, 0x40), topic, hash, buyer, seller)
+            stored := and(keccak256(o, DEAL_BYTES), not(1))
+            log4(o, add(DEAL_BYTES, 0x40), topic, hash, buyer, seller)
         }
-        deals[deal.id] = stored;
+        deals[o.id] = stored;
     }
 
     /// @dev Half-way, rounded down, between what one side asks and the most that the other gives.

@@ -71,7 +71,10 @@ abstract contract Positions is Offers, Deals {
         _checkOpen(deal);
         _requireTradable(deal.market, deal.payToken);
         if (to == address(0) || to == address(this) || to == deal.buyer || to == deal.seller) revert BadReceiver(to);
-        moved = deal;
+        // its words are those of an open deal: checked by their hash
+        assembly ("memory-safe") {
+            calldatacopy(moved, deal, DEAL_BYTES)
+        }
         if (side == 0) (moved.buyer, moved.buyerRef) = (to, ref);
         else (moved.seller, moved.sellerRef) = (to, ref);
         moved.openedAt = block.timestamp > deal.openedAt ? block.timestamp : deal.openedAt + 1;

@@ -42,20 +42,16 @@ abstract contract Settlement is Deals {
         nonReentrant
     {
         uint256 stored = _checkOpen(deal);
-        (bytes32 id, address buyer, address seller) = (deal.id, deal.buyer, deal.seller);
-        if (close.deal != _hash(deal)) revert DealMismatch(id);
+        if (close.deal != bytes32(stored & ~TOUCHED)) revert DealMismatch(deal.id);
         _notAfter(close.deadline);
         bytes32 hash = closeHash(close);
-        _requireConsent(buyer, hash, buyerSignature);
-        _requireConsent(seller, hash, sellerSignature);
+        _requireConsent(deal.buyer, hash, buyerSignature);
+        _requireConsent(deal.seller, hash, sellerSignature);
         uint256 rest = _locked(deal, stored);
         (uint256 toBuyer, uint256 toSeller) = (close.toBuyer, close.toSeller);
         if (toBuyer > rest || toSeller != rest - toBuyer) revert BadSplit(toBuyer, rest);
 
-        deals[id] = bytes32(uint256(MUTUAL));
-        _credit(deal.payToken, buyer, toBuyer);
-        _credit(deal.payToken, seller, toSeller);
-        emit Settled(id, 0, MUTUAL, true, toBuyer, toSeller, 0);
+        _end(deal, MUTUAL, toBuyer, toSeller, 0);
     }
 
     function closeHash(Close calldata close) public view returns (bytes32) {
@@ -77,8 +73,7 @@ abstract contract Settlement is Deals {
         Window w = market.window;
         _checkTranche(deal, w, tranche);
         if (stored & TOUCHED != 0 && _isResolved(id, tranche)) return false;
-        uint256 deadline = _opensAt(market, w, tranche) + w.window();
-        _notBefore(deadline + 1);
+        _after(_opensAt(market, w, tranche) + w.window());
 
         (uint256 payment, uint256 collateral) = _legs(deal, w, tranche);
         uint256 toBuyer = payment + collateral;
@@ -88,25 +83,18 @@ abstract contract Settlement is Deals {
             toBuyer -= Shares.part(payment, done, whole) + Shares.part(collateral, done, whole);
         }
         bool closed = _resolve(stored, id, tranche, w.tranches(), SLASHED);
-        _credit(deal.payToken, deal.buyer, toBuyer);
-        emit Settled(id, tranche, SLASHED, closed, toBuyer, 0, 0);
+        _payOut(deal, tranche, SLASHED, closed, toBuyer, 0, 0);
         return true;
     }
 
     /// @dev A market that can be refunded was never FINAL, so no deal of it has progress.
     /// @return False when the deal is done already.
     function _refund(Deal calldata deal) private returns (bool) {
-        bytes32 id = deal.id;
-        uint256 stored = _check(deal, deals[id]);
-        if (stored == 0) return false;
+        if (_check(deal, deals[deal.id]) == 0) return false;
         Entry entry = _markets[deal.market].entry;
         bool voided = entry.status() != PROPOSED && block.timestamp > entry.longStop();
         if (entry.status() != CANCELLED && !voided) revert NotRefundable(deal.market, entry.status(), entry.longStop());
-        deals[id] = bytes32(uint256(REFUNDED));
-        (address payToken, uint256 payment, uint256 collateral) = (deal.payToken, deal.payment, deal.collateral);
-        _credit(payToken, deal.buyer, payment);
-        if (collateral != 0) _credit(payToken, deal.seller, collateral);
-        emit Settled(id, 0, REFUNDED, true, payment, collateral, 0);
+        _end(deal, REFUNDED, deal.payment, deal.collateral, 0);
         return true;
     }
 

@@ -82,7 +82,12 @@ abstract contract State is IEscrow, IOTCErrors, Ownable2Step, EIP712, Reentrancy
     }
 
     function _debit(address token, address user, uint256 amount) internal {
-        Cell storage free = balances[token][user];
+        _debitIn(balances[token], token, user, amount);
+    }
+
+    /// @dev For one who debits twice: `ofToken` is `balances[token]`.
+    function _debitIn(mapping(address user => Cell) storage ofToken, address token, address user, uint256 amount) internal {
+        Cell storage free = ofToken[user];
         uint256 has = free.value;
         if (has < amount) revert InsufficientBalance(token, user, has, amount);
         unchecked {
@@ -124,6 +129,13 @@ abstract contract State is IEscrow, IOTCErrors, Ownable2Step, EIP712, Reentrancy
 
     function _notBefore(uint256 opensAt) internal view {
         if (block.timestamp < opensAt) revert TooEarly(opensAt, block.timestamp);
+    }
+
+    /// @dev `last` is a time.
+    function _after(uint256 last) internal view {
+        unchecked {
+            _notBefore(last + 1);
+        }
     }
 
     function _requireCaller(address expected) internal view {

@@ -2,7 +2,6 @@
 pragma solidity ^0.8.30;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 
 /// @title Is this the signer's signature? Keys first, then contract wallets.
 library Signatures {
@@ -13,7 +12,13 @@ library Signatures {
     /// ECDSA: exactly 65 bytes, low s, v 27 or 28. EIP-1271: static call, the magic value in exactly 32 bytes.
     function isValid(address signer, bytes32 digest, bytes calldata signature) internal view returns (bool) {
         if (signature.length == 65) {
-            (uint8 v, bytes32 r, bytes32 s) = ECDSA.parseCalldata(signature);
+            uint8 v = uint8(signature[64]);
+            bytes32 r;
+            bytes32 s;
+            assembly ("memory-safe") {
+                r := calldataload(signature.offset)
+                s := calldataload(add(signature.offset, 0x20))
+            }
             if (uint256(s) <= HALF_ORDER) {
                 address recovered = ecrecover(digest, v, r, s); // zero when it fails
                 if (recovered == signer && recovered != address(0)) return true;
