@@ -13,7 +13,9 @@ abstract contract Positions is Offers, Deals {
     );
     uint256 private constant RESALE_BYTES = 256; // 8 words
 
+    /// @notice A seller's place is not given: `to` would owe what it never agreed to, and a standing approval would pay for it.
     function transferPosition(Deal calldata deal, uint8 side, address to, bytes32 ref) external nonReentrant {
+        if (side != 0) revert BadResale("side");
         address from = _holder(deal, side);
         _requireCaller(from);
         Deal memory moved = _move(deal, side, to, ref);

@@ -235,7 +235,8 @@ interface IEscrow {
 
     // ------------------------------------------------------------------ positions: while the market is OPEN
 
-    /// @notice By the party of `side`: gives its place, with all that is locked for it, to `to`.
+    /// @notice By the buyer (`side` 0): gives his place, with the payment locked for it, to `to`. A seller's place goes by a
+    /// resale, at a price of zero too: its taker agrees by calling.
     function transferPosition(Deal calldata deal, uint8 side, address to, bytes32 ref) external;
     /// @notice By anyone, or the named taker: takes the lister's place at the listed price; a new seller brings the collateral anew.
     function fillResale(Deal calldata deal, Resale calldata resale, bytes calldata signature, bytes32 takerRef) external;
