@@ -13,6 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from escrow.contracts.clearsigning.files import clear_signing_files
 from escrow.contracts.codegen import bindings_source
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +26,7 @@ TARGETS = {
     "OnChainOfferMarket": "src/bench/OnChainOfferMarket.sol",
     "PlainToken": "src/bench/PlainToken.sol",
 }
+CLEAR_SIGNED = {"OTCEscrow"}
 BINDINGS = {"OTCEscrow": "bindings.py"}
 # The compiler's own sequence without three steps: F (copies functions for constant arguments: 3 KB of code, no gas), and
 # E and L, which compilers 0.8.19 to 0.8.37 can get wrong (stale knowledge of addresses, fixed in 0.8.38).
@@ -82,6 +84,8 @@ def build_contracts() -> dict[Path, str]:
             files[input_path(name)] = request
         if name in BINDINGS:
             files[HERE / BINDINGS[name]] = bindings_source(contract["abi"], name)
+        if name in CLEAR_SIGNED:
+            files |= clear_signing_files(name, contract["abi"])
     return files
 
 
