@@ -186,8 +186,25 @@ def test_an_owner_that_is_a_key_is_refused_unless_meant(chain, keystore, folder)
     key = published.address("owner")
     refused(chain, keystore, "is a single key.*--allow-key-owner", folder, owner=key)
     _out, err = deploy(chain, keystore, owner=key, allow_key_owner=True)
-    assert f"The owner {to_checksum(key)} has no code" in err
+    assert f"The owner {to_checksum(key)} is no contract" in err
     assert Site(chain.url).roles(Chain.objects.get(pk=CHAIN).escrow_address).owner == key
+
+
+def test_a_key_that_lets_a_contract_act_for_it_is_a_key(chain, keystore, folder):
+    chain.rpc("anvil_setCode", SAFE, "0xef0100" + create2.FACTORY[2:])  # EIP-7702
+    refused(chain, keystore, "is a single key.*--allow-key-owner", folder)
+
+
+def test_an_account_that_cannot_pay_is_refused(chain, keystore, folder):
+    chain.set_balance(published.address("taker"), 10**9)
+    refused(chain, keystore, "The node refuses the transaction creating the escrow", folder)
+
+
+def test_a_record_that_cannot_be_written_is_told_and_the_venue_knows_its_escrow(chain, keystore, folder):
+    folder.write_text("a file, where a folder should be")
+    with pytest.raises(CommandError, match=rf'(?s)deployed and registered.*"chain_id": {CHAIN}'):
+        deploy(chain, keystore)
+    assert Chain.objects.get(pk=CHAIN).escrow_address == PLAN.address
 
 
 @pytest.mark.parametrize("role", ["owner", "guardian", "fee_recipient"])

@@ -21,6 +21,7 @@ from otc.core.fields import ZERO_ADDRESS, to_checksum
 
 CONTRACT: Final = "OTCEscrow"
 DEVELOPMENT_CHAIN: Final = 31337  # where no address is anybody's in earnest
+DELEGATED: Final = bytes.fromhex("ef0100")
 # The constructor's own log: from nobody to the owner.
 CREATION_LOG: Final = (bindings.OwnershipTransferred.TOPIC0, "0x" + "00" * 32)
 
@@ -103,6 +104,11 @@ class Site:
         except (Web3Exception, OSError) as error:
             raise DeployError(f"The endpoint {self.rpc_url} does not tell the code at {address}: {error}") from error
 
+    def is_contract(self, address: str) -> bool:
+        """False for an account with a key, even if it lets a contract act for it (EIP-7702)."""
+        code = self.code(address)
+        return bool(code) and not code.startswith(DELEGATED)
+
     def require_factory(self) -> None:
         found = self.code(create2.FACTORY)
         if not found:
@@ -161,19 +167,19 @@ def roles_require(site: Site, plan: Plan, *, allow_key_owner: bool) -> list[str]
             raise DeployError(f"The {name} can't be the zero address: nothing was sent.")
     if plan.chain_id == DEVELOPMENT_CHAIN:
         return []
-    if not allow_key_owner and not site.code(roles.owner):
+    if not allow_key_owner and not site.is_contract(roles.owner):
         raise DeployError(
-            f"The owner {to_checksum(roles.owner)} has no code on chain {plan.chain_id}: it is a single key, which one theft or one loss "
+            f"The owner {to_checksum(roles.owner)} is no contract on chain {plan.chain_id}: it is a single key, which one theft or one loss "
             "takes for ever. Give a Safe or a timelock that stands on this chain, or say --allow-key-owner. Nothing was sent."
         )
     return [
-        f"The {name} {to_checksum(address)} has no code on chain {plan.chain_id}: is it meant to be a single key?"
+        f"The {name} {to_checksum(address)} is no contract on chain {plan.chain_id}: is it meant to be a single key?"
         for name, address in (
             ("owner", roles.owner),
             ("guardian", roles.guardian),
             ("fee recipient", roles.fee_recipient),
         )
-        if not site.code(address)
+        if not site.is_contract(address)
     ]
 
 

@@ -31,7 +31,7 @@ def write(record: dict[str, Any]) -> Path:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise DeployError(
-            f"The escrow is deployed, but {file} can't be written ({error}). Keep this:\n{text}"
+            f"The escrow is deployed and registered, but {file} can't be written ({error}). Keep this:\n{text}"
         ) from error
     return file
 

@@ -61,7 +61,7 @@ class Sender:
         self._nonce = type(self._nonce)(self._nonce + 1)
 
     def _signed(self, fields: TxParams) -> bytes:
-        block = self.w3.eth.get_block("latest")
+        base = self.w3.eth.fee_history(1, "latest")["baseFeePerGas"][-1]
         tip = self.w3.eth.max_priority_fee
         if "gas" not in fields:
             estimated = self.w3.eth.estimate_gas({"from": self.account.address, **fields})
@@ -71,7 +71,7 @@ class Sender:
             "nonce": self._nonce,
             "value": self.w3.to_wei(0, "wei"),
             "maxPriorityFeePerGas": tip,
-            "maxFeePerGas": self.w3.to_wei(2 * block["baseFeePerGas"] + tip, "wei"),
+            "maxFeePerGas": self.w3.to_wei(2 * base + tip, "wei"),
             **fields,
         }
         return bytes(self.account.sign_transaction(cast("dict[str, Any]", transaction)).raw_transaction)

@@ -63,12 +63,12 @@ class Command(BaseCommand):
                 created = self._keep(site, plan, record, options["start_block"])
             else:
                 created = self._send(site, plan, options)
+            self._register(site, plan, created, row, options)
             if record is None and chain_id != DEVELOPMENT_CHAIN:
                 file = records.write(plan.record(block=created.block, transaction=created.transaction))
                 self.stdout.write(
                     f"Written: {file.name} in deployments/. Commit it; `manage.py build_contracts` tells wallets."
                 )
-            self._register(site, plan, created, row, options)
         except (DeployError, DomainError) as error:
             raise CommandError(str(error)) from error
 
