@@ -103,7 +103,7 @@ class SetAutoDeliverParams(OfMarketParams):
 
 
 class TransferPositionParams(OfDealParams):
-    to = AddressField(help_text="Who gets the account's place.")
+    to = AddressField(help_text="Who gets the buyer's place.")
     ref = Hash32Field(required=False, help_text="The new holder's reference; opaque to the contract.")
 
 

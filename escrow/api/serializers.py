@@ -180,7 +180,7 @@ class TransferAnswer(Answer):
 
 class AllowedAnswer(Answer):
     action = serializers.CharField(help_text="Of tx/prepare.")
-    by = serializers.ChoiceField(choices=ROLES, help_text="`parties`: both together, or either for its own place.")
+    by = serializers.ChoiceField(choices=ROLES, help_text="`parties`: both together.")
     until = IntField(allow_null=True, help_text="The last second; null: no end.")
     tranche = IntField(allow_null=True)
 

@@ -23,8 +23,8 @@ ROLES = [ANYONE, PARTIES, BUYER, SELLER, ATTESTOR, ARBITRATOR]
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """`action` by its name in tx/prepare, `by` one of ROLES (`parties`: both together, or either for its own place), `until` the
-    last second, None for no end.
+    """`action` by its name in tx/prepare, `by` one of ROLES (`parties`: both together), `until` the last second, None for
+    no end.
     """
 
     action: str
@@ -68,7 +68,7 @@ def allowed(view: DealView, *, now: int, auto_delivery: int = 0) -> list[Allowed
         found.append(Allowed("refund", ANYONE))
     elif market.status == MarketStatus.OPEN:
         found += [
-            Allowed("transfer_position", PARTIES, market.long_stop),
+            Allowed("transfer_position", BUYER, market.long_stop),
             Allowed("fill_resale", ANYONE, market.long_stop),
         ]
     if deal.phase == DealPhase.ATTESTED:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from django.db.models import Case, IntegerField, Value, When
 
 from escrow.domain import payouts
-from escrow.models import Account, AccountKind, Deal, DealOutcome, SettlementTerms
+from escrow.models import Account, AccountKind, Deal, DealOutcome, DealPhase, SettlementTerms
 from escrow.selectors.deals import DealView, TrancheView, deal_view, deals_of
 from otc.core.models import Chain
 from otc.web import selectors
@@ -156,7 +156,9 @@ def card_of(deal: Deal, wallet: str) -> DealCard:
 def _act(view: DealView, tranche: TrancheView, now: int) -> Act:
     if view.deal.outcome != DealOutcome.OPEN or tranche.outcome != DealOutcome.OPEN:
         return Act.NONE
-    if not view.terms_final or now < tranche.opens_at:
+    if not view.terms_final or now < tranche.opens_at or view.deal.phase != DealPhase.NONE:
+        return Act.WAIT
+    if view.attested and now <= tranche.deadline:
         return Act.WAIT
     return Act.DELIVER if now <= tranche.deadline else Act.SLASH
 

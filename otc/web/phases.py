@@ -121,3 +121,35 @@ def _settling(schedule: Schedule, now: int) -> Phase:
         "quiet",
         "Every delivery window is over. What was not delivered is slashed: payment and collateral go to the buyers.",
     )
+
+
+@dataclass(frozen=True)
+class DealState:
+    """Where a delivery outside the escrow stands. `until`: the last second of it, with what ends then."""
+
+    label: str
+    tone: str
+    sentence: str
+    until: int | None = None
+    until_label: str = ""
+
+
+def deal_state(*, phase: int, until: int | None, now: int) -> DealState:
+    """Of an open deal of an attested market, by the contract's phase (0 none, 1 attested, 2 and 3 disputed)."""
+    if phase == 0 or until is None:
+        return DealState(
+            "Not attested",
+            "quiet",
+            "The attestor confirms the delivery within the delivery window; else the buyer gets everything.",
+        )
+    if phase == 1:
+        if now > until:
+            return DealState("Attested", "good", "Nobody disputed it in time: anyone may have it paid out now.")
+        return DealState(
+            "Attested", "good", "Paid out as attested, unless it is disputed.", until, "May be disputed until"
+        )
+    if now > until:
+        return DealState(
+            "Disputed", "bad", "Nobody ruled in time: anyone may end it now, and each side gets its own back."
+        )
+    return DealState("Disputed", "bad", "The arbitrator splits what is locked between the two.", until, "Ruling until")

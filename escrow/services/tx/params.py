@@ -158,7 +158,7 @@ class SetAutoDeliver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransferPosition:
-    """The account's own place goes to `to`."""
+    """The buyer's place goes to `to`."""
 
     deal_id: str
     to: str

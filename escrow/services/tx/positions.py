@@ -19,21 +19,27 @@ BPS = 10_000
 
 
 def transfer_position(account: str, given: params.TransferPosition) -> Call:
-    """Errors: NOT_FOUND, DEAL_NOT_OPEN, FORBIDDEN, MARKET_NOT_OPEN, INVALID."""
+    """By the buyer: nobody is given a seller's debt. Errors: NOT_FOUND, DEAL_NOT_OPEN, FORBIDDEN, MARKET_NOT_OPEN, INVALID."""
     deal = tradable(given.deal_id)
-    side = side_of(deal, account)
+    if side_of(deal, account) == Side.SELL:
+        raise DomainError(
+            ErrorCode.FORBIDDEN,
+            "A seller's place is not given away, as its taker must agree: sell it, for 0 too, with resales/prepare.",
+            field="account",
+        )
     if given.to in {ZERO_ADDRESS, deal.chain.escrow_address, deal.buyer, deal.seller}:
         raise DomainError(
             ErrorCode.INVALID, "Name a wallet that is neither a party of this deal nor the escrow.", field="to"
         )
-    locked = pay_token_words(deal.pay_token).amount(_locks(deal, side))
+    locked = pay_token_words(deal.pay_token).amount(deal.payment)
+    to = to_checksum(given.to)
     return Call(
         deal.chain,
         deal.chain.escrow_address,
-        bindings.encode_transfer_position(structs.deal_preimage(deal), side, given.to, given.ref),
+        bindings.encode_transfer_position(structs.deal_preimage(deal), Side.BUY, given.to, given.ref),
         (
-            f"Gives your place as {ROLES[side]} of {position_words(deal)}, with the {locked} locked for it, to {to_checksum(given.to)}. You get nothing for it.",
-            *_place_explained(deal, side, who=to_checksum(given.to)),
+            f"Gives your place as buyer of {position_words(deal)}, with the {locked} locked for it, to {to}. You get nothing for it.",
+            *_place_explained(deal, Side.BUY, who=to),
             "You can't take it back.",
         ),
     )
@@ -179,15 +185,16 @@ def _place_explained(deal: Deal, side: int, *, who: str) -> tuple[str, ...]:
     """What `who` has in that place."""
     money = pay_token_words(deal.pay_token).amount
     whole = money(deal.payment + deal.collateral)
-    back = f"If the market has not settled by {moment(deal.market.long_stop)}, {who} gets {money(_locks(deal, side))} back."
+    gets = f"{who} get" if who == "you" else f"{who} gets"
+    back = f"If the market has not settled by {moment(deal.market.long_stop)}, {gets} {money(_locks(deal, side))} back."
     if side == Side.BUY:
         return (
-            f"When the seller delivers, {who} gets what was sold; when he does not in time, {who} gets {whole} without asking.",
+            f"When the seller delivers, {gets} what was sold; when he does not in time, {gets} {whole} without asking.",
             back,
         )
     earned = deal.payment - deal.payment * deal.fee_bps // BPS + deal.collateral
     return (
-        f"Then {who} must deliver within the delivery window, and gets {money(earned)} for it; later all of {whole} goes to the buyer.",
+        f"Then {who} must deliver within the delivery window, and {gets} {money(earned)} for it; later all of {whole} goes to the buyer.",
         back,
     )
 

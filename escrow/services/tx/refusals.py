@@ -64,7 +64,7 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     "BadFill": lambda a: f"This offer can be taken in {a['minimum']} to {a['left']} units, not {a['units']}.",
     "NoMatch": lambda a: f"The two offers do not meet in `{a['what']}`: match offers whose limits overlap.",
     "BadResale": lambda a: (
-        f"The listing breaks a rule at `{a['what']}`: its lister must sign another one for the deal as it is now."
+        f"The place can't change hands, by a rule at `{a['what']}`: its holder signs a new listing for the deal as it is now."
     ),
     "UnknownDeal": lambda _: "The contract does not know this deal: wait until it is mined.",
     "DealMismatch": lambda _: (

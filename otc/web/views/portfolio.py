@@ -6,12 +6,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from escrow.models import Deal
-from escrow.selectors.deals import deal_get, deal_timeline
+from escrow.models import Deal, DealOutcome
+from escrow.selectors.allowed import deal_detail
+from escrow.selectors.deals import DealView, deal_get
 from otc.core.fields import normal_hex
 from otc.web import holdings
 from otc.web.context import wallet_of
+from otc.web.phases import DealState, deal_state
 from otc.web.revalidation import revalidated
+from otc.web.timeline import timeline_of
 from points.domain.offers import collateral_bps, price_e18
 
 CLOSED_ROWS = 30
@@ -62,11 +65,19 @@ def deal_or_404(deal_id: str) -> Deal:
     return found
 
 
+def state_of(found: Deal, view: DealView, now: int) -> DealState | None:
+    """Where an open deal of an attested market stands."""
+    if not view.attested or found.outcome != DealOutcome.OPEN:
+        return None
+    return deal_state(phase=found.phase, until=found.phase_until, now=now)
+
+
 @require_GET
 def deal(request: HttpRequest, deal_id: str) -> HttpResponse:
-    """One deal: its facts, its tranches, what the chain said about it."""
+    """One deal: its facts, its tranches or attestation, who held it, what the chain said about it."""
     found = deal_or_404(deal_id)
     card = holdings.card_of(found, wallet_of(request))
+    detail = deal_detail(found)
     context = {
         "card": card,
         "deal": found,
@@ -77,7 +88,10 @@ def deal(request: HttpRequest, deal_id: str) -> HttpResponse:
         "terms": card.view.terms,
         "price_e18": price_e18(payment=found.payment, units=found.units),
         "collateral_bps": collateral_bps(collateral=found.collateral, payment=found.payment),
-        "events": deal_timeline(found),
+        "events": timeline_of(found, detail.timeline, card.view.terms),
+        "transfers": detail.transfers,
+        "auto_delivery": detail.auto_delivery,
+        "state": state_of(found, detail.view, card.now),
         "section": "portfolio",
     }
     return render(request, "web/deal.html", context)

@@ -1,11 +1,13 @@
 """REST of the settlement side: what comes out, and a clear 4xx that names field and rule for whatever else goes in."""
 
 import pytest
+from eth_account.messages import _hash_eip191_message, encode_typed_data
 from rest_framework.test import APIClient
 
 from escrow.api import representations as to_json
 from escrow.api import serializers as shapes
-from escrow.models import Account, AccountKind, DealOutcome, DealTranche
+from escrow.api import signables as signing_shapes
+from escrow.models import Account, AccountKind, AutoDelivery, DealOutcome, DealPhase, DealTranche, DealTransfer
 from escrow.selectors.deals import deal_get, deal_timeline, deal_view
 from escrow.services import transactions
 from escrow.services.transactions import Action, Prepared, Simulation
@@ -136,6 +138,126 @@ def test_declared_shapes_are_those_written(market):
     assert set(to_json.deal_json(view)) == keys(shapes.DealAnswer)
     assert set(to_json.chain_json(market.chain)) == keys(shapes.ChainAnswer)
     assert all(set(to_json.fact_json(fact)) == keys(shapes.FactAnswer) for fact in deal_timeline(deal))
+
+
+def attested_market(chain):
+    proof = {"attestor": "0x" + "a7" * 20, "arbitrator": "0x" + "ab" * 20}
+    windows = {"challenge": 259_200, "arbitration_window": 604_800}
+    return rows.market(chain, settlement=1, bond_bps=1_000, **proof, **windows)
+
+
+def test_a_disputed_deal_that_changed_hands_is_told_whole(api, chain):
+    market = attested_market(chain)
+    rows.terms(market, token="0x" + "00" * 20, token_symbol="", token_decimals=None)
+    deal = rows.deal(
+        market,
+        phase=DealPhase.DISPUTED_BY_BUYER,
+        phase_until=rows.START + 9,
+        attested_units=60,
+        attestation_evidence=rows.word(1),
+        disputed_by=rows.BUYER,
+        dispute_evidence=rows.word(2),
+        bond=25_000_000,
+        appeals=1,
+    )
+    DealTransfer.objects.create(
+        deal=deal,
+        event=rows.event(chain, name="Resold"),
+        side=0,
+        from_address=rows.RESOLVER,
+        to_address=rows.BUYER,
+        ref=rows.word(0),
+        opened_at=deal.opened_at,
+        price=7,
+    )
+    found = api.get(V1 + f"deals/{deal.deal_id}").json()
+    assert set(found) == keys(shapes.DealDetailAnswer)
+    assert set(found["attestation"]) == keys(shapes.AttestationAnswer)
+    assert (found["phase"], found["deadline"], found["bond_locked"]) == (
+        "disputed_by_buyer",
+        rows.START + 9,
+        "25000000",
+    )
+    proof = found["attestation"]
+    assert (proof["until"], proof["units"], proof["evidence"]) == (rows.START + 9, "60", rows.word(1))
+    assert (proof["disputed_by"], proof["bond"], proof["appeals"]) == (to_checksum(rows.BUYER), "25000000", 1)
+    (moved,) = found["transfers"]
+    assert set(moved) == keys(shapes.TransferAnswer)
+    assert (moved["side"], moved["from"], moved["price"]) == ("buy", to_checksum(rows.RESOLVER), "7")
+    assert all(set(one) == keys(shapes.AllowedAnswer) for one in found["allowed"])
+    assert {(one["action"], one["by"], one["until"]) for one in found["allowed"]} == {
+        ("rule", "arbitrator", rows.START + 9),
+        ("appeal", "arbitrator", rows.START + 9),
+        ("mutual_close", "parties", None),
+    }
+    assert found["tranches"][0]["due"] == "100"
+
+
+def test_a_standing_approval_is_told_with_the_deal(api, market):
+    row = rows.terms(market)
+    deal = rows.deal(market)
+    AutoDelivery.objects.create(
+        chain=market.chain, seller=rows.SELLER, market_id=market.market_id, token=row.token, amount=5
+    )
+    found = api.get(V1 + f"deals/{deal.deal_id}").json()
+    assert (found["auto_delivery"], found["attestation"], found["phase"]) == ("5", None, "none")
+    assert {one["action"] for one in found["allowed"]} == {"deliver", "deliver_for", "mutual_close"}
+
+
+# ---------------------------------------------------------------- what parties sign and hand on
+
+
+def signables(market, attested):
+    deal, proved = rows.deal(market), rows.deal(attested)
+    rows.terms(attested, token="0x" + "00" * 20, token_symbol="", token_decimals=None)
+    return {
+        "resales": (
+            {"deal_id": deal.deal_id, "account": rows.BUYER, "price": "5"},
+            signing_shapes.PreparedResaleAnswer,
+        ),
+        "closes": ({"deal_id": deal.deal_id, "to_buyer": "5"}, signing_shapes.PreparedCloseAnswer),
+        "attestations": (
+            {"deal_id": proved.deal_id, "evidence": rows.word(1)},
+            signing_shapes.PreparedAttestationAnswer,
+        ),
+    }
+
+
+def test_what_is_to_be_signed_fits_the_call_that_sends_it(api, chain, market):
+    attested = attested_market(chain)
+    sends = {"resales": "fill_resale", "closes": "mutual_close", "attestations": "attest"}
+    for path, (body, shape) in signables(market, attested).items():
+        answer = api.post(V1 + f"{path}/prepare", body, format="json")
+        found = answer.json()
+        assert (answer.status_code, set(found)) == (200, keys(shape)), found
+        name = path.removesuffix("s")
+        assert found["typed_data"]["primaryType"].lower() == name
+        assert found["hash"] == typed_digest(found["typed_data"])
+        params = {"deal_id": body["deal_id"], name: found[name], "signature": "0x" + "01" * 65}
+        if name == "close":
+            signature = params.pop("signature")
+            params |= {"buyer_signature": signature, "seller_signature": signature}
+        sent = ask(api, sends[path], params, account=rows.RESOLVER)
+        assert (sent.status_code, sent.json()["code"]) == (503, "chain_unavailable"), sent.json()
+
+
+def test_nonsense_to_sign_is_named(api, chain, market):
+    for path, (body, _) in signables(market, attested_market(chain)).items():
+        unknown = api.post(V1 + f"{path}/prepare", {**body, "surprise": 1}, format="json")
+        assert (unknown.status_code, fields(unknown)) == (400, {"surprise"})
+        for name in body:
+            for nonsense in (None, -1, 1.5, True, "", "nonsense", [], {}, "1e3"):
+                answer = api.post(V1 + f"{path}/prepare", {**body, name: nonsense}, format="json")
+                assert (answer.status_code, fields(answer)) == (400, {name}), (path, name, nonsense)
+            missing = {key: value for key, value in body.items() if key != name}
+            answer = api.post(V1 + f"{path}/prepare", missing, format="json")
+            assert (answer.status_code, fields(answer)) == (400, {name})
+        unknown = api.post(V1 + f"{path}/prepare", {**body, "deal_id": rows.word(1)}, format="json")
+        assert (unknown.status_code, fields(unknown)) == (404, {"deal_id"})
+
+
+def typed_digest(data) -> str:
+    return "0x" + bytes(_hash_eip191_message(encode_typed_data(full_message=data))).hex()
 
 
 # ---------------------------------------------------------------- tx/prepare

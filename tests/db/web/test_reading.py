@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from escrow.models import DealTranche
+from escrow.models import DealPhase, DealTranche, DealTransfer
 from points.models import MarketStatus
 from tests.db.web.conftest import DAY, USD, browser, fund
 from tests.support import rows, signed_offers
@@ -209,3 +209,100 @@ def test_a_lost_page_and_a_stale_form_say_so(chain):
     response = strict.post("/sign-out")
     assert response.status_code == 403
     assert b"This page was open too long" in response.content
+
+
+# ---------------------------------------------------------------- deals outside the escrow, and changes of hands
+
+
+def disputed(market, buyer, seller, now, **values):
+    market = rows.market(
+        market.chain,
+        settlement=1,
+        attestor=rows.RESOLVER,
+        arbitrator=rows.GUARDIAN,
+        challenge=3 * DAY,
+        arbitration_window=7 * DAY,
+        bond_bps=1_000,
+        long_stop=now + 90 * DAY,
+    )
+    rows.terms(
+        market, start=now - 100, final_at=now - 200, token="0x" + "00" * 20, token_symbol="", token_decimals=None
+    )
+    values = {
+        "phase": DealPhase.DISPUTED_BY_BUYER,
+        "phase_until": now + DAY,
+        "attested_units": 60,
+        "attestation_evidence": rows.word(77),
+        "disputed_by": buyer.address,
+        "dispute_evidence": rows.word(78),
+        "bond": 25 * USD,
+    } | values
+    return rows.deal(market, buyer=buyer.address, seller=seller.address, **values)
+
+
+def say(deal, name, **args):
+    event = rows.event(deal.chain, name=name)
+    event.deal_id, event.args = deal.deal_id, args
+    event.save()
+    return event
+
+
+def test_a_deals_page_tells_its_attestation_dispute_and_changes_of_hands(
+    market, buyer, seller, now, django_assert_max_num_queries
+):
+    deal = disputed(market, buyer, seller, now)
+    event = say(
+        deal, "Resold", from_=rows.BUYER, to=buyer.address, side="0", price=str(7 * USD), lister_pays=False, salt="1"
+    )
+    DealTransfer.objects.create(
+        deal=deal,
+        event=event,
+        side=0,
+        from_address=rows.BUYER,
+        to_address=buyer.address,
+        ref=rows.word(0),
+        opened_at=deal.opened_at,
+        price=7 * USD,
+    )
+    say(deal, "Attested", units="60", evidence=rows.word(77), until=str(now + DAY))
+    say(deal, "Disputed", by=buyer.address, bond=str(25 * USD), evidence=rows.word(78), until=str(now + DAY))
+    reader = browser(buyer)
+    with django_assert_max_num_queries(QUERIES):
+        text = reader.get(f"/deals/{deal.deal_id}").content.decode()
+    for words in (
+        "Delivery outside the escrow",
+        "The arbitrator splits what is locked",
+        "Ruling until",
+        "60 of 100",
+        "with a bond of 25 USDT",
+        "0 of 3",
+        "Changes of hands",
+        "7 USDT",
+        "Place sold",
+        "Delivery attested",
+        "The buyer locked a bond of 25 USDT",
+        rows.word(78),
+    ):
+        assert words in text, words
+    assert f"/deals/{deal.deal_id}/deliver" not in text
+
+
+@pytest.mark.parametrize(
+    ("phase", "passed", "words"),
+    [
+        (0, False, "The attestor confirms the delivery"),
+        (1, False, "May be disputed until"),
+        (1, True, "anyone may have it paid out now"),
+        (2, True, "each side gets its own back"),
+    ],
+)
+def test_every_state_of_an_attested_deal_says_what_comes_next(market, buyer, seller, now, phase, passed, words):
+    nothing = {"disputed_by": None, "dispute_evidence": None, "bond": 0}
+    values = {"phase": phase, "phase_until": now - 1 if passed else now + DAY} | (nothing if phase < 2 else {})
+    if phase == 0:
+        values |= {"phase_until": None, "attested_units": 0, "attestation_evidence": None}
+    deal = disputed(market, buyer, seller, now, **values)
+    text = browser(seller).get(f"/deals/{deal.deal_id}").content.decode()
+    assert words in text
+    closed = browser(seller).get("/portfolio").content.decode()
+    assert f"/deals/{deal.deal_id}/deliver" not in closed
