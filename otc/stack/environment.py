@@ -20,6 +20,7 @@ OFFLINE = frozenset(
         "check",
         "collectstatic",
         "diffsettings",
+        "prove",
         "help",
         "makemigrations",
         "spectacular",

@@ -122,6 +122,8 @@ def lock_files() -> tuple[bool, str]:
     for name, words in {
         "requirements.lock": ("index-url", "find-links", " @ "),
         "requirements-dev.lock": ("index-url", "find-links", " @ "),
+        "requirements-proof-halmos.lock": ("index-url", "find-links", " @ "),
+        "requirements-proof-slither.lock": ("index-url", "find-links", " @ "),
         "package-lock.json": ('"resolved"',),
     }.items():
         text = (PROJECT / name).read_text(encoding="utf-8")

@@ -1,0 +1,47 @@
+from otc.proof import halmos, symbolic
+
+
+def test_the_committed_checks_are_what_the_abi_gives():
+    text = symbolic.GENERATED.read_text(encoding="utf-8")
+    assert text == symbolic.source(symbolic.committed_abi()), "manage.py prove halmos --write"
+
+
+def test_every_changing_function_is_checked_or_left_out_with_a_reason():
+    names = {entry["name"] for entry in symbolic.functions(symbolic.committed_abi())}
+    for contract in ("KeepsTest", "SolventTest", "ReachableTest"):
+        checked = {name.split("check_")[1] for name in halmos.checks() if name.startswith(f"{contract}.")}
+        assert checked | symbolic.LEFT_OUT.keys() == names
+    assert all(symbolic.LEFT_OUT.values())
+
+
+def test_named_functions_exist():
+    names = {entry["name"] for entry in symbolic.functions(symbolic.committed_abi())}
+    assert {*symbolic.OWNERS, *symbolic.SIGNED, *symbolic.FEE_MOVES, *symbolic.LEFT_OUT} <= names
+
+
+def test_a_new_function_changes_the_checks():
+    new = {"type": "function", "name": "sweep", "stateMutability": "nonpayable", "inputs": []}
+    text = symbolic.source([*symbolic.committed_abi(), new])
+    assert text.count('call(abi.encodeWithSignature("sweep()"))') == 3
+    assert text != symbolic.source(symbolic.committed_abi())
+
+
+def test_a_view_gets_no_check():
+    seen = {"type": "function", "name": "look", "stateMutability": "view", "inputs": []}
+    assert symbolic.source([*symbolic.committed_abi(), seen]) == symbolic.source(symbolic.committed_abi())
+
+
+def test_a_planted_check_that_holds_is_wrong_and_one_that_is_refuted_is_right():
+    for name in ("PlantedTest.check_x", "ReachableTest.check_fill", "ExclusiveTest.check_false_x"):
+        assert halmos.Outcome(name, halmos.PROVED, 1, "").wrong
+        assert halmos.Outcome(name, halmos.UNDECIDED, 1, "").wrong
+        assert not halmos.Outcome(name, halmos.REFUTED, 1, "").wrong
+
+
+def test_a_property_is_wrong_when_refuted_and_not_claimed_when_undecided():
+    name = "KeepsTest.check_fill"
+    assert halmos.Outcome(name, halmos.REFUTED, 1, "").wrong
+    said = []
+    assert halmos._summary(said.append, [halmos.Outcome(name, halmos.UNDECIDED, 1, "")], 1) == 0
+    assert any(line.startswith("undecided, so not claimed: KeepsTest.check_fill") for line in said)
+    assert halmos._summary(said.append, [halmos.Outcome(name, halmos.REFUTED, 1, "")], 1) == 1
