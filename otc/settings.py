@@ -204,6 +204,8 @@ SPECTACULAR_SETTINGS = {
         "OfferState": "points.models.OfferState.values",
         "Depth": "escrow.chain.models.Depth.choices",
         "Side": ["buy", "sell"],
+        "MarketPhase": ["uncreated", "open", "proposed", "final", "cancel_proposed", "cancelled", "void"],
+        "DealPhase": ["none", "attested", "disputed_by_buyer", "disputed_by_seller"],
     },
     "PREPROCESSING_HOOKS": ["otc.api.schema.first_of_each"],
     "POSTPROCESSING_HOOKS": [
