@@ -160,22 +160,32 @@ class MerkleVerifyAnswer(Answer):
 
 
 class MarketRequest(StrictSerializer):
-    """Terms as the contract hashes them. Durations are seconds. Attested settlement is not open: leave its members out."""
+    """Terms as the contract hashes them. Durations are seconds. `attestor`, `arbitrator`, `challenge`, `arbitration_window` and
+    `bond_bps` belong to attested settlement: leave them out otherwise.
+    """
 
     program = SlugField()
     chain_id = IntField(minimum=1, required=False, help_text="Needed where several chains are served.")
     pay_token = AddressField()
     resolver = AddressField(help_text="Proposes settlement terms.")
     guardian = AddressField(help_text="May veto them; another wallet than the resolver.")
-    attestor = AddressField(required=False)
-    arbitrator = AddressField(required=False)
-    settlement = IntField(maximum=255, required=False, help_text="0: a token is delivered on chain.")
+    attestor = AddressField(required=False, help_text="Confirms deliveries outside the escrow.")
+    arbitrator = AddressField(required=False, help_text="Rules on disputes; another wallet than the attestor.")
+    settlement = IntField(
+        maximum=255,
+        required=False,
+        help_text="0: a token is delivered through the escrow. 1: a delivery outside is attested.",
+    )
     objection = IntField(maximum=UINT32_MAX, help_text="24 hours to 30 days.")
     min_window = IntField(maximum=UINT32_MAX, help_text="At least 24 hours.")
     max_window = IntField(maximum=UINT32_MAX, help_text="At least min_window, at most 365 days.")
-    challenge = IntField(maximum=UINT32_MAX, required=False)
-    arbitration_window = IntField(maximum=UINT32_MAX, required=False)
-    bond_bps = IntField(maximum=2**16 - 1, required=False)
+    challenge = IntField(
+        maximum=UINT32_MAX, required=False, help_text="24 hours to 30 days to dispute an attestation in."
+    )
+    arbitration_window = IntField(maximum=UINT32_MAX, required=False, help_text="24 hours to 90 days to rule in.")
+    bond_bps = IntField(
+        maximum=2**16 - 1, required=False, help_text="Bond of a disputer, in 1/10,000 of the payment; at most 10,000."
+    )
     long_stop = IntField(maximum=UINT40_MAX, help_text="Unix seconds.")
     max_ratio_num = UintField(maximum=2**128 - 1, required=False)
     max_ratio_den = UintField(maximum=2**128 - 1, required=False)

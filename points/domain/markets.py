@@ -17,7 +17,11 @@ MAX_WINDOW: Final = 365 * DAY
 MAX_LIFE: Final = 3650 * DAY
 KINDS: Final = range(4)
 UINT128_MAX: Final = 2**128 - 1
+MAX_CHALLENGE: Final = 30 * DAY
+MAX_ARBITRATION: Final = 90 * DAY
+BPS: Final = 10_000
 SETTLEMENT_ON_CHAIN: Final = 0
+SETTLEMENT_ATTESTED: Final = 1
 
 TERMS_TYPES: Final = (
     ["address"] * 5 + ["uint8"] * 2 + ["uint32"] * 5 + ["uint16", "uint40"] + ["uint128"] * 2 + ["bytes32"]
@@ -89,7 +93,7 @@ def terms_errors(terms: MarketTerms, *, head_time: int) -> Iterator[tuple[str, s
         yield "guardian", "The guardian watches the resolver, so it must be another wallet."
     if terms.kind not in KINDS:
         yield "kind", "The kind is 0 (points), 1 (allocation), 2 (token) or 3 (right)."
-    yield from _attested_errors(terms)
+    yield from _proof_errors(terms)
     yield from _duration_errors(terms, head_time)
     if (terms.max_ratio_num == 0) != (terms.max_ratio_den == 0):
         yield "max_ratio_den", "A ratio cap has both parts above zero; no cap has both zero."
@@ -113,9 +117,16 @@ def _duration_errors(terms: MarketTerms, head_time: int) -> Iterator[tuple[str, 
         yield "long_stop", f"The long-stop is at most 3,650 days ahead: {head_time + MAX_LIFE} at the latest."
 
 
-def _attested_errors(terms: MarketTerms) -> Iterator[tuple[str, str]]:
+def _proof_errors(terms: MarketTerms) -> Iterator[tuple[str, str]]:
+    """Who proves and who judges a delivery outside the escrow: all of it, or nothing."""
+    if terms.settlement == SETTLEMENT_ATTESTED:
+        yield from _attested_errors(terms)
+        return
     if terms.settlement != SETTLEMENT_ON_CHAIN:
-        yield "settlement", "Only settlement 0 (a token delivered on chain) is open now."
+        yield (
+            "settlement",
+            "Settlement is 0 (a token is delivered through the escrow) or 1 (a delivery outside is attested).",
+        )
         return
     for field, value in (
         ("attestor", terms.attestor != ZERO_ADDRESS),
@@ -126,3 +137,18 @@ def _attested_errors(terms: MarketTerms) -> Iterator[tuple[str, str]]:
     ):
         if value:
             yield field, f"{field} belongs to attested settlement: leave it out (zero) when settlement is 0."
+
+
+def _attested_errors(terms: MarketTerms) -> Iterator[tuple[str, str]]:
+    if terms.attestor == ZERO_ADDRESS:
+        yield "attestor", "The attestor confirms deliveries outside the escrow: name its wallet."
+    if terms.arbitrator == ZERO_ADDRESS:
+        yield "arbitrator", "The arbitrator rules on disputes: name its wallet."
+    elif terms.arbitrator == terms.attestor:
+        yield "arbitrator", "The arbitrator judges the attestor, so it must be another wallet."
+    if not MIN_PERIOD <= terms.challenge <= MAX_CHALLENGE:
+        yield "challenge", "The challenge period is 86,400 (24 hours) to 2,592,000 seconds (30 days)."
+    if not MIN_PERIOD <= terms.arbitration_window <= MAX_ARBITRATION:
+        yield "arbitration_window", "The arbitration window is 86,400 (24 hours) to 7,776,000 seconds (90 days)."
+    if terms.bond_bps > BPS:
+        yield "bond_bps", "The bond of a disputer is at most 10,000, the whole payment."

@@ -43,7 +43,7 @@ def test_the_tightest_good_terms_pass():
         ({"guardian": "0x" + "00" * 20}, ["guardian"]),
         ({"guardian": "0x" + "01" * 20}, ["guardian"]),
         ({"kind": 4}, ["kind"]),
-        ({"settlement": 1}, ["settlement"]),
+        ({"settlement": 2}, ["settlement"]),
         ({"attestor": "0x" + "05" * 20}, ["attestor"]),
         ({"arbitrator": "0x" + "05" * 20}, ["arbitrator"]),
         ({"challenge": 1}, ["challenge"]),
@@ -63,6 +63,34 @@ def test_the_tightest_good_terms_pass():
 )
 def test_each_rule_names_its_field(changes, expected):
     assert errors(**changes) == expected
+
+
+ATTESTED = {
+    "settlement": 1,
+    "attestor": "0x" + "05" * 20,
+    "arbitrator": "0x" + "06" * 20,
+    "challenge": DAY,
+    "arbitration_window": DAY,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"challenge": 30 * DAY, "arbitration_window": 90 * DAY, "bond_bps": 10_000}, []),
+        ({"attestor": "0x" + "00" * 20}, ["attestor"]),
+        ({"arbitrator": "0x" + "00" * 20}, ["arbitrator"]),
+        ({"arbitrator": "0x" + "05" * 20}, ["arbitrator"]),
+        ({"challenge": DAY - 1}, ["challenge"]),
+        ({"challenge": 30 * DAY + 1}, ["challenge"]),
+        ({"arbitration_window": DAY - 1}, ["arbitration_window"]),
+        ({"arbitration_window": 90 * DAY + 1}, ["arbitration_window"]),
+        ({"bond_bps": 10_001}, ["bond_bps"]),
+    ],
+)
+def test_attested_terms_name_who_proves_and_who_judges(changes, expected):
+    assert errors(**{**ATTESTED, **changes}) == expected
 
 
 def test_market_id_is_the_hash_of_the_struct():
