@@ -38,8 +38,20 @@ MarketEvent = (
     | bindings.CancelWithdrawn
     | bindings.Cancelled
 )
-DealEvent = bindings.Delivered | bindings.Settled
-DEAL_EVENTS = ["Filled", "Delivered", "Settled"]
+DealEvent = (
+    bindings.Matched
+    | bindings.Transferred
+    | bindings.Resold
+    | bindings.Delivered
+    | bindings.Settled
+    | bindings.Attested
+    | bindings.Disputed
+    | bindings.Appealed
+)
+# These carry the deal's pre-image: from each on, its parties are those of `deal`.
+PlacingEvent = bindings.Filled | bindings.Transferred | bindings.Resold
+DEAL_EVENTS = ["Filled", *(kind.__name__ for kind in DealEvent.__args__)]
+PLACING_EVENTS = [kind.__name__ for kind in PlacingEvent.__args__]
 MARKET_EVENTS = [kind.__name__ for kind in MarketEvent.__args__]
 
 
@@ -47,6 +59,8 @@ def subjects_of(event: bindings.Event | None) -> Subjects:
     """The deal, market and offer of an event."""
     if isinstance(event, bindings.Filled):
         return Subjects(event.deal.id, event.deal.market, event.offer_hash)
+    if isinstance(event, bindings.Matched):
+        return Subjects(deal_id=event.id, offer_hash=event.buy_hash)
     if isinstance(event, DealEvent):
         return Subjects(deal_id=event.id)
     if isinstance(event, MarketEvent):
@@ -54,6 +68,13 @@ def subjects_of(event: bindings.Event | None) -> Subjects:
     if isinstance(event, bindings.OfferCancelled):
         return Subjects(offer_hash=event.offer_hash)
     return NOTHING
+
+
+def deal_id_of(event: bindings.Event) -> str | None:
+    """The deal that an event opens or is about."""
+    if isinstance(event, bindings.Filled):
+        return event.deal.id
+    return event.id if isinstance(event, DealEvent) else None
 
 
 def fold_events(rows: Iterable[ChainEvent]) -> list[FoldEvent]:

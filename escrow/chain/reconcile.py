@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from escrow.chain.client import Node
 from escrow.contracts import bindings
 from escrow.contracts.hashing import deal_hash
 from escrow.contracts.structs import deal_preimage
+from escrow.domain.attestations import DISPUTED
 from escrow.domain.ledger import FREE, LOCKED
-from escrow.models import Account, DealOutcome, DealTranche
+from escrow.models import Account, AutoDelivery, Deal, DealOutcome, DealTranche
 from escrow.selectors.deals import deal_view, deals_of
 from escrow.selectors.solvency import ask, ledger_totals, solvency
 from escrow.services.ledger import account_drift
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import UINT256_MAX
 from otc.core.models import Chain
-from points.models import MakerEpoch, Market, Offer, PayToken
+from points.domain.markets import SETTLEMENT_ATTESTED as ATTESTED
+from points.models import MakerEpoch, MakerNonces, Market, Offer, PayToken
 
 CHUNK = 1_000  # questions held at once
 
@@ -98,6 +101,7 @@ def _questions(chain: Chain) -> Iterator[_Question]:
     yield from _balance_questions(chain)
     yield from _market_questions(chain)
     yield from _deal_questions(chain)
+    yield from _attestation_questions(chain)
     yield from _maker_questions(chain)
 
 
@@ -151,11 +155,47 @@ def _deal_slot(answer: str) -> str:
     return f"0x{value if value <= max(DealOutcome) else value & ~1:064x}"
 
 
+def _attestation_questions(chain: Chain) -> Iterator[_Question]:
+    """Of other markets the contract has the bits of tranches there. What was so when a deal ended stands."""
+    deals = Deal.objects.filter(chain=chain, market__settlement=ATTESTED).select_related("market")
+    for deal in deals.defer("market__rules_text").iterator(chunk_size=CHUNK):
+        bond_bps = deal.market.bond_bps if deal.phase in DISPUTED else 0
+        yield _Question(
+            "attestationOf",
+            deal.deal_id,
+            bindings.encode_attestation_of(deal.deal_id),
+            (deal.phase, deal.phase_until or 0, deal.attested_units, bond_bps, deal.appeals),
+            bindings.decode_attestation_of_result,
+        )
+
+
 def _maker_questions(chain: Chain) -> Iterator[_Question]:
+    for approval in AutoDelivery.objects.filter(chain=chain).iterator():
+        yield _Question(
+            "autoDeliver",
+            f"{approval.seller} {approval.market_id} {approval.token}",
+            bindings.encode_auto_deliver(approval.seller, approval.market_id, approval.token),
+            approval.amount,
+            bindings.decode_auto_deliver_result,
+        )
+    for bits in MakerNonces.objects.filter(chain=chain).iterator():
+        # Fills and cancels set bits too, which are known by their offers.
+        yield _Question(
+            "nonces",
+            f"{bits.maker} {bits.word}",
+            bindings.encode_nonces(bits.maker, bits.word),
+            bits.mask,
+            partial(_nonces_within, bits.mask),
+        )
     for row in MakerEpoch.objects.filter(chain=chain).iterator():
         yield _Question(
             "epochs", row.maker, bindings.encode_epochs(row.maker), row.epoch, bindings.decode_epochs_result
         )
+
+
+def _nonces_within(mask: int, answer: str) -> int:
+    """Those of the bits `mask` that the contract has set."""
+    return bindings.decode_nonces_result(answer) & mask
 
 
 # ---------------------------------------------------------------- totals, and the ledger against itself
@@ -189,6 +229,7 @@ def _locked(chain: Chain) -> Iterator[Drift | None]:
     held = dict(accounts.values_list("deal_id", "balance"))
     for deal in deals_of(chain_id=chain.pk).iterator(chunk_size=CHUNK):
         view = deal_view(deal)
-        expected, found = view.payment_locked + view.collateral_locked, held.get(deal.deal_id, 0)
+        bond = deal.bond if deal.outcome == DealOutcome.OPEN else 0
+        expected, found = view.payment_locked + view.collateral_locked + bond, held.get(deal.deal_id, 0)
         holds = expected == found
         yield None if holds else Drift("locked", deal.deal_id, f"{expected} by its progress", str(found))

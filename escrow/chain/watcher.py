@@ -20,6 +20,7 @@ from escrow.services.deals import deals_link
 from escrow.services.markets import Tokens, markets_to_adopt
 from escrow.services.projection import events_project, events_take_back, finality_advance, markets_adopt
 from otc.core import clock, locks
+from otc.core.fields import ZERO_ADDRESS
 from otc.core.flags import flag_set
 from otc.core.locks import advisory_lock
 from otc.core.models import Chain, FlagName
@@ -170,7 +171,7 @@ def _tokens(chain: Chain, node: Node, reading: Reading) -> Tokens:
     adopted = markets_to_adopt(chain)
     if adopted:
         named |= _proposed_tokens(chain, adopted)
-    return token_facts(node, named)
+    return token_facts(node, named - {ZERO_ADDRESS})
 
 
 def _tokens_of_window(chain: Chain, to: Header) -> set[str]:
@@ -183,7 +184,7 @@ def _tokens_of_window(chain: Chain, to: Header) -> set[str]:
 
 def _proposed_tokens(chain: Chain, market_ids: Sequence[str]) -> set[str]:
     rows = ChainEvent.objects.filter(chain=chain, market_id__in=market_ids, name="Proposed", canonical=True)
-    return {args["settlement"]["token"] for args in rows.values_list("args", flat=True)}
+    return {args["settlement"]["token"] for args in rows.values_list("args", flat=True)} - {ZERO_ADDRESS}
 
 
 # ---------------------------------------------------------------- the transactions

@@ -70,3 +70,8 @@ def market_phase(*, status: int, final_at: int | None, long_stop: int, now: int)
 def refundable(*, status: int, long_stop: int, now: int) -> bool:
     """Whether every open deal of the market can be refunded: cancelled, or void."""
     return market_phase(status=status, final_at=None, long_stop=long_stop, now=now) in {Phase.CANCELLED, Phase.VOID}
+
+
+def tradable(*, status: int, long_stop: int, now: int) -> bool:
+    """Whether offers can be filled, and places in open deals change hands: the market is OPEN and now ≤ long_stop."""
+    return market_phase(status=status, final_at=None, long_stop=long_stop, now=now) is Phase.OPEN

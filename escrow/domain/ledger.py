@@ -70,6 +70,27 @@ def filled(parties: Parties, *, payment: int, collateral: int) -> tuple[Movement
     )
 
 
+def resold(
+    parties: Parties, *, lister: str, taker: str, side: int, price: int, lister_pays: bool, collateral: int
+) -> tuple[Movement, ...]:
+    """A place was sold for `price`, from taker to lister, or back with `lister_pays`. With the seller's place (side 1) the
+    taker locks the collateral anew, and the lister gets his back. A place that was given away moves nothing.
+    """
+    here, there = free(parties.token, lister), free(parties.token, taker)
+    anew = collateral if side == 1 else 0
+    payer, payee = (here, there) if lister_pays else (there, here)
+    return _present(
+        Movement(there, locked(parties), anew, "lock", 0),
+        Movement(locked(parties), here, anew, "release", 1),
+        Movement(payer, payee, price, "price", 2),
+    )
+
+
+def disputed(parties: Parties, *, by: str, bond: int) -> tuple[Movement, ...]:
+    """The disputer locks the bond in the deal; Settled pays it out with the rest."""
+    return _present(Movement(free(parties.token, by), locked(parties), bond, "bond", 0))
+
+
 def settled(parties: Parties, *, to_buyer: int, to_seller: int, fee: int) -> tuple[Movement, ...]:
     source = locked(parties)
     return _present(

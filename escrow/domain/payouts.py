@@ -3,7 +3,10 @@
 All numbers are non-negative integers: units of the program, base units of a token, or 1/10,000 (`bps`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from escrow.domain.attestations import BUYER
 
 BPS = 10_000
 
@@ -97,3 +100,58 @@ def open_shares(payment: int, collateral: int, *, delivered: int, whole: int) ->
     if not delivered:
         return payment, collateral
     return payment - cumulative(payment, delivered, whole), collateral - cumulative(collateral, delivered, whole)
+
+
+def locked_now(*, units: int, payment: int, collateral: int, terms: Terms, done: Mapping[int, tuple[int, bool]]) -> int:
+    """What a deal with tokens still holds, which a mutual close divides. `done`: for each tranche that something happened to,
+    the tokens that came and whether it is resolved; without such a tranche it is payment + collateral.
+    """
+    rest = payment + collateral
+    for tranche, (delivered, resolved) in done.items():
+        shares = share_of_tranche(payment, terms, tranche), share_of_tranche(collateral, terms, tranche)
+        if resolved:
+            rest -= sum(shares)
+        else:
+            whole = due_in_tranche(units, terms, tranche)
+            rest -= sum(shares) - sum(open_shares(*shares, delivered=delivered, whole=whole))
+    return rest
+
+
+# ---------------------------------------------------------------- attested deals, and places that are sold
+
+
+def bond_for(payment: int, bond_bps: int) -> int:
+    """What a disputer locks: floor(payment * bond_bps / 10,000)."""
+    return payment * bond_bps // BPS
+
+
+def finalize_payout(*, payment: int, collateral: int, fee_bps: int, attested: int, units: int) -> Payout:
+    """For `attested` of `units`: the attested part is paid as a delivery (floors), the rest goes to the buyer as slashed."""
+    paid, back = cumulative(payment, attested, units), cumulative(collateral, attested, units)
+    fee = paid * fee_bps // BPS
+    return Payout(to_buyer=payment + collateral - paid - back, to_seller=paid - fee + back, fee=fee)
+
+
+def ruling_payout(*, payment: int, collateral: int, bond: int, to_seller: int) -> Payout:
+    """The arbitrator gives `to_seller` of the pot, the buyer has the rest; no fee. Errors: ValueError above the pot."""
+    pot = payment + collateral + bond
+    if not 0 <= to_seller <= pot:
+        raise ValueError(f"{to_seller} of a pot of {pot}")
+    return Payout(to_buyer=pot - to_seller, to_seller=to_seller, fee=0)
+
+
+def timeout_payout(*, payment: int, collateral: int, bond: int, disputed_by: int) -> Payout:
+    """Nobody ruled: each side gets its own back, the disputer (side 0 or 1) his bond too."""
+    if disputed_by == BUYER:
+        return Payout(to_buyer=payment + bond, to_seller=collateral, fee=0)
+    return Payout(to_buyer=payment, to_seller=collateral + bond, fee=0)
+
+
+def resale_needs(*, side: int, collateral: int, price: int, lister_pays: bool) -> tuple[int, int]:
+    """(lister, taker): the free balance that each must have for a resale. A new seller locks the collateral before the price
+    moves, and the lister has his back by then.
+    """
+    anew = 0 if side == BUYER else collateral
+    if lister_pays:
+        return max(0, price - anew), anew
+    return 0, anew + price

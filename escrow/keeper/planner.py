@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from escrow.contracts import structs
 from escrow.domain.actions import refundable
 from escrow.keeper.models import Intent, IntentState
-from escrow.models import Deal, DealOutcome, DealTranche
+from escrow.models import Deal, DealOutcome, DealPhase, DealTranche
 from otc.core.locks import lock_rows
 from otc.core.models import Chain
 from points.models import Market, MarketStatus
@@ -61,7 +61,8 @@ def _open_deals(due: Due) -> QuerySet[Deal]:
     deals = Deal.objects.filter(market_id=due.market_pk, outcome=DealOutcome.OPEN)
     if due.action == SLASH:
         done = DealTranche.objects.filter(deal=OuterRef("pk"), number=due.tranche, outcome__gt=DealOutcome.OPEN)
-        deals = deals.filter(~Exists(done))
+        # What was attested or disputed ends in other ways.
+        deals = deals.filter(~Exists(done), phase=DealPhase.NONE)
     return deals
 
 

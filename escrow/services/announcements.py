@@ -1,6 +1,7 @@
 """Outbox rows about facts of the chain: who is told what, and how deep it lies.
 
-Aggregates `deal:<id>` and `funds:<address>` are written by the chain's one writer alone, `market:<id>` under that market's row lock.
+Aggregates `deal:<id>`, `funds:<address>` and `approval:<address>` are written by the chain's one writer alone, `market:<id>` under
+that market's row lock.
 Amounts are decimal strings of base units.
 """
 
@@ -8,18 +9,29 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, fold_events
+from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, deal_id_of, fold_events
 from escrow.chain.logs import as_json
 from escrow.chain.models import ChainEvent, Depth
 from escrow.contracts import bindings
 from escrow.domain.ledger import FREE, AccountKey, Parties
 from escrow.models import Deal, SettlementTerms
+from escrow.services.auto_deliveries import ApprovalKey
 from escrow.services.ledger import PartiesOf
 from otc.core.models import Chain
 from otc.core.outbox import NewEvent, outbox_add_locked
 from points.models import Market
 
-TYPES = {"Filled": "deal.opened", "Delivered": "deal.delivered", "Settled": "deal.settled"}
+TYPES = {
+    "Filled": "deal.opened",
+    "Matched": "deal.matched",
+    "Transferred": "deal.transferred",
+    "Resold": "deal.resold",
+    "Delivered": "deal.delivered",
+    "Settled": "deal.settled",
+    "Attested": "deal.attested",
+    "Disputed": "deal.disputed",
+    "Appealed": "deal.appealed",
+}
 
 
 @dataclass(slots=True)
@@ -31,30 +43,32 @@ class Announcements:
     rows: list[NewEvent] = field(default_factory=list)
 
     def deal_events(self, events: Iterable[FoldEvent], parties_of: PartiesOf, *, depth: Depth) -> None:
-        """deal.opened, deal.delivered, deal.settled: what happened, with the event's arguments."""
+        """A type of TYPES: what happened, with the event's arguments and the parties it left behind."""
         for item in events:
             if item.block_number < self.from_block or not isinstance(item.event, bindings.Filled | DealEvent):
                 continue
             kind = type(item.event).__name__
-            parties = parties_of(_deal_id(item.event))
+            parties = parties_of(item)
             payload = _place(self.chain, item) | _who(parties) | {"event": as_json(item.event)}
             self.rows.append(NewEvent(TYPES[kind], f"deal:{parties.deal}", payload, depth))
 
-    def deals_final(self, events: Iterable[FoldEvent], parties_of: PartiesOf) -> None:
-        """deal.final: an event told before as seen can't be taken back any more. `fact` is the type it was told as."""
+    def deals_final(self, events: Iterable[FoldEvent], parties: Mapping[str, Parties]) -> None:
+        """deal.final: an event told before as seen can't be taken back any more. `fact` is the type it was told as; `parties` are
+        the present ones of each deal.
+        """
         for item in events:
             if item.block_number < self.from_block:
                 continue
-            parties = parties_of(_deal_id(item.event))
-            payload = _place(self.chain, item) | _who(parties) | {"fact": TYPES[type(item.event).__name__]}
-            self.rows.append(NewEvent("deal.final", f"deal:{parties.deal}", payload, Depth.FINAL))
+            who = parties[_deal_id(item.event)]
+            payload = _place(self.chain, item) | _who(who) | _fact(item)
+            self.rows.append(NewEvent("deal.final", f"deal:{who.deal}", payload, Depth.FINAL))
 
-    def deals_reverted(self, events: Sequence[FoldEvent], parties_of: PartiesOf) -> None:
-        """deal.reverted: a reorg took events of a deal back; `exists` and `outcome` say how it stands without them."""
+    def deals_reverted(self, events: Sequence[FoldEvent], parties: Mapping[str, Parties]) -> None:
+        """deal.reverted: a reorg took events of a deal back; `exists`, `outcome` and `parties` say how it stands without them."""
         gone: dict[str, list[dict[str, Any]]] = {}
         for item in events:
             if isinstance(item.event, bindings.Filled | DealEvent):
-                fact = {"fact": TYPES[type(item.event).__name__]} | _place(self.chain, item)
+                fact = _fact(item) | _place(self.chain, item)
                 gone.setdefault(_deal_id(item.event), []).append(fact)
         stands = dict(
             Deal.objects.filter(chain=self.chain, deal_id__in=list(gone)).values_list("deal_id", "outcome").order_by()
@@ -62,7 +76,7 @@ class Announcements:
         for deal_id, facts in gone.items():
             payload = {
                 "chain_id": self.chain.pk,
-                **_who(parties_of(deal_id)),
+                **_who(parties[deal_id]),
                 "reverted": facts,
                 "exists": deal_id in stands,
                 "outcome": stands.get(deal_id, 0),
@@ -94,6 +108,18 @@ class Announcements:
                 }
                 self.rows.append(NewEvent("funds.changed", f"funds:{key.owner}", payload, Depth.SEEN))
 
+    def approvals(self, left: Mapping[ApprovalKey, int]) -> None:
+        """approval.changed: how much of a token anyone may still deliver for a seller."""
+        for key, amount in left.items():
+            payload = {
+                "chain_id": self.chain.pk,
+                "address": key.seller,
+                "market_id": key.market_id,
+                "token": key.token,
+                "amount": str(amount),
+            }
+            self.rows.append(NewEvent("approval.changed", f"approval:{key.seller}", payload, Depth.SEEN))
+
     def write(self) -> None:
         """Stores what was collected. Needs the transaction of the facts."""
         outbox_add_locked(self.rows)
@@ -108,11 +134,18 @@ def events_between(chain: Chain, above: int, upto: int) -> list[FoldEvent]:
 
 
 def _deal_id(event: bindings.Event) -> str:
-    if isinstance(event, bindings.Filled):
-        return event.deal.id
-    if isinstance(event, DealEvent):
-        return event.id
-    raise TypeError(f"{type(event).__name__} is not about a deal")
+    deal_id = deal_id_of(event)
+    if deal_id is None:
+        raise TypeError(f"{type(event).__name__} is not about a deal")
+    return deal_id
+
+
+def _fact(item: FoldEvent) -> dict[str, Any]:
+    """What was told, and between whom a place changed hands: who left it is no party any more."""
+    fact = {"fact": TYPES[type(item.event).__name__]}
+    if isinstance(item.event, bindings.Transferred | bindings.Resold):
+        fact |= {"from": item.event.from_, "to": item.event.to}
+    return fact
 
 
 def _place(chain: Chain, item: FoldEvent) -> dict[str, Any]:

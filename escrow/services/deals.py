@@ -1,101 +1,104 @@
-"""Deals as projected from events: new rows, progress of tranches, ends. Bulk reads, one pass, bulk writes."""
+"""Deals as projected from events: new rows, changes of hands, attestations, tranches, ends. Bulk reads, one pass, bulk writes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db.models import Q, QuerySet
 
-from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, fold_events
+from escrow.chain.events import (
+    DEAL_EVENTS,
+    PLACING_EVENTS,
+    DealEvent,
+    FoldEvent,
+    PlacingEvent,
+    deal_id_of,
+    fold_events,
+)
 from escrow.chain.models import ChainEvent
 from escrow.contracts import bindings
-from escrow.domain.deals import DealProgress, FoldError, TrancheProgress, apply_delivered, apply_settled
+from escrow.domain import deals as rules
+from escrow.domain.deals import DealProgress, FoldError
 from escrow.domain.ledger import Parties
-from escrow.models import Deal, DealTranche
-from escrow.services.bulk import copy_rows, next_ids, table_of, update_rows
+from escrow.models import Deal
+from escrow.services.bulk import next_ids
+from escrow.services.deal_rows import (
+    Opening,
+    Standing,
+    deal_transfers_insert,
+    deals_insert,
+    deals_update,
+    fixed_of,
+    places_of,
+    progress_of,
+    tranches_write,
+)
 from otc.core.models import Chain
 from points.models import Market, Offer, PayToken
 
 LINK_MARGIN = 2_000  # offers
-COLUMNS = [
-    "id",
-    "chain_id",
-    "deal_id",
-    "market_id",
-    "offer_id",
-    "offer_hash",
-    "maker_side",
-    "buyer",
-    "seller",
-    "pay_token_id",
-    "units",
-    "payment",
-    "collateral",
-    "fee_bps",
-    "buyer_ref",
-    "seller_ref",
-    "opened_at",
-    "opened_event_id",
-    "outcome",
-    "closed_event_id",
-    "paid_to_buyer",
-    "paid_to_seller",
-    "fee_paid",
-]
 
 
 @dataclass(slots=True)
 class _Entry:
-    """A deal while it is folded. `opening` is set for one whose row doesn't exist yet."""
+    """A deal while it is folded. `opening` is set for one whose row doesn't exist yet; `moved`: more than sums and tranches."""
 
     progress: DealProgress
-    pk: int | None = None
+    pk: int = 0
     opening: tuple[FoldEvent, bindings.Filled] | None = None
     closed_event: int | None = None
+    moved: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        return Standing(self.pk, self.progress, self.closed_event)
 
 
 class DealBook:
-    """The deals that some events touch: whose they are, and how they stand.
+    """The deals that some new events touch: whose they are at each of the events, and how they stand after all of them.
 
-    `parties` knows every deal of the chain, `save` writes those of markets that are registered here; deals of unknown markets
+    `parties` knows every deal of the chain, `fold` writes those of markets that are registered here; deals of unknown markets
     are folded when their market becomes known.
     """
 
     def __init__(self, chain: Chain, events: Sequence[FoldEvent]) -> None:
-        """Reads what is needed for `events`, all at once. Call within the step's transaction."""
+        """Reads what is needed for `events`, all at once: consecutive, and after all that was folded before. Call within the
+        step's transaction.
+        """
         self._chain = chain
         self._events = [event for event in events if isinstance(event.event, bindings.Filled | DealEvent)]
-        self._parties = {event.deal.id: _parties(event) for _, event in fills(self._events)}
-        wanted = {event.event.id for event in self._events if isinstance(event.event, DealEvent)} - set(self._parties)
         self._entries: dict[str, _Entry] = {}
-        self._load(wanted)
-        self._load_unknown(wanted - set(self._parties))
+        opened = {event.deal.id for _, event in fills(self._events)}
+        before = self._load({item.event.id for item in self._events if isinstance(item.event, DealEvent)} - opened)
+        self._parties: dict[int, Parties] = {}  # by event
+        for item in self._events:
+            deal_id = deal_id_of(item.event) or ""
+            if isinstance(item.event, PlacingEvent):
+                before[deal_id] = _parties(item.event.deal)
+            if deal_id in before:
+                self._parties[item.pk] = before[deal_id]
 
-    def parties(self, deal_id: str) -> Parties:
-        """Errors: FoldError when no fill ever opened that deal."""
+    def parties(self, item: FoldEvent) -> Parties:
+        """The parties that the event left behind. Errors: FoldError when no fill ever opened that deal."""
         try:
-            return self._parties[deal_id]
+            return self._parties[item.pk]
         except KeyError:
-            raise FoldError(f"an event of deal {deal_id}, which was never opened") from None
+            raise FoldError(f"an event of deal {deal_id_of(item.event)}, which was never opened") from None
 
-    def _load(self, deal_ids: Iterable[str]) -> None:
-        rows = Deal.objects.filter(chain=self._chain, deal_id__in=list(deal_ids)).select_related("pay_token")
-        by_pk: dict[int, _Entry] = {}
-        for deal in rows.prefetch_related("tranches"):
-            progress = DealProgress(deal.outcome, deal.paid_to_buyer, deal.paid_to_seller, deal.fee_paid)
-            for tranche in deal.tranches.all():
-                progress.tranches[tranche.number] = TrancheProgress(tranche.delivered, tranche.outcome)
-            by_pk[deal.pk] = entry = _Entry(progress, deal.pk, closed_event=deal.closed_event_id)
-            self._entries[deal.deal_id] = entry
-            self._parties[deal.deal_id] = Parties(deal.deal_id, deal.pay_token.address, deal.buyer, deal.seller)
-
-    def _load_unknown(self, deal_ids: set[str]) -> None:
-        if not deal_ids:
-            return
-        rows = ChainEvent.objects.filter(
-            chain=self._chain, deal_id__in=list(deal_ids), name="Filled", canonical=True
-        ).order_by("block_number", "log_index")
-        for _, event in fills(fold_events(rows)):
-            self._parties[event.deal.id] = _parties(event)
+    def _load(self, deal_ids: set[str]) -> dict[str, Parties]:
+        """Fills the entries of deals that have a row. Returns the parties of all before the events."""
+        found = {}
+        rows = Deal.objects.filter(chain=self._chain, deal_id__in=list(deal_ids)).select_related("market", "pay_token")
+        for deal in rows.defer("market__rules_text").prefetch_related("tranches"):
+            self._entries[deal.deal_id] = _Entry(progress_of(deal), deal.pk, closed_event=deal.closed_event_id)
+            found[deal.deal_id] = _parties_of_row(deal)
+        unknown = deal_ids - set(found)
+        if unknown:
+            first = self._events[0]
+            earlier = Q(block_number__lt=first.block_number) | Q(
+                block_number=first.block_number, log_index__lt=first.log_index
+            )
+            found |= _placed(ChainEvent.objects.filter(earlier, chain=self._chain, deal_id__in=list(unknown)))
+        return found
 
     def fold(self) -> None:
         """Applies the events and writes the rows. Errors: FoldError."""
@@ -105,15 +108,23 @@ class DealBook:
             event = item.event
             if isinstance(event, bindings.Filled):
                 if event.deal.market in markets:
-                    touched[event.deal.id] = self._entries[event.deal.id] = _Entry(
-                        DealProgress(), opening=(item, event)
-                    )
+                    progress = DealProgress(fixed_of(event.deal), places_of(event.deal))
+                    touched[event.deal.id] = self._entries[event.deal.id] = _Entry(progress, opening=(item, event))
             elif isinstance(event, DealEvent) and event.id in self._entries:
                 touched[event.id] = self._entries[event.id]
                 _apply(touched[event.id], item.pk, event)
         self._insert(touched, markets, offers, tokens)
-        self._update(touched)
-        _write_tranches(touched.values())
+        old = [entry for entry in touched.values() if entry.opening is None]
+        for states in (False, True):
+            deals_update([entry.standing for entry in old if entry.moved is states], states=states)
+        tranches_write(entry.standing for entry in touched.values())
+        deal_transfers_insert(
+            [
+                (touched[item.event.id].pk, item, item.event)
+                for item in self._events
+                if isinstance(item.event, bindings.Transferred | bindings.Resold) and item.event.id in touched
+            ]
+        )
 
     def _references(self) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
         """Ids of the markets, offers and payment tokens of the fills, by hash or address."""
@@ -139,52 +150,21 @@ class DealBook:
         offers: Mapping[str, int],
         tokens: Mapping[str, int],
     ) -> None:
-        new = [entry for entry in touched.values() if entry.pk is None]
+        new = [(entry, entry.opening) for entry in touched.values() if entry.opening is not None]
         rows = []
-        for pk, entry in zip(next_ids(Deal, len(new)), new, strict=True):
+        for pk, (entry, (item, event)) in zip(next_ids(Deal, len(new)), new, strict=True):
             entry.pk = pk
-            if entry.opening is None:
-                raise FoldError("a deal without its fill")
-            item, event = entry.opening
-            deal = event.deal
-            rows.append(
-                (
-                    pk,
-                    self._chain.pk,
-                    deal.id,
-                    markets[deal.market],
-                    offers.get(event.offer_hash),
-                    event.offer_hash,
-                    event.maker_side,
-                    deal.buyer,
-                    deal.seller,
-                    tokens[deal.pay_token],
-                    deal.units,
-                    deal.payment,
-                    deal.collateral,
-                    deal.fee_bps,
-                    deal.buyer_ref,
-                    deal.seller_ref,
-                    deal.opened_at,
-                    item.pk,
-                    *_progress_columns(entry),
-                )
+            opening = Opening(
+                pk=pk,
+                chain=self._chain.pk,
+                market=markets[event.deal.market],
+                offer=offers.get(event.offer_hash),
+                pay_token=tokens[event.deal.pay_token],
+                event=item.pk,
+                filled=event,
             )
-        copy_rows(Deal, COLUMNS, rows)
-
-    def _update(self, touched: Mapping[str, _Entry]) -> None:
-        update_rows(
-            Deal,
-            [
-                ("id", "bigint"),
-                ("outcome", "smallint"),
-                ("closed_event_id", "bigint"),
-                ("paid_to_buyer", "numeric"),
-                ("paid_to_seller", "numeric"),
-                ("fee_paid", "numeric"),
-            ],
-            [(entry.pk, *_progress_columns(entry)) for entry in touched.values() if entry.opening is None],
-        )
+            rows.append((opening, entry.standing))
+        deals_insert(rows)
 
 
 def fills(events: Iterable[FoldEvent]) -> Iterator[tuple[FoldEvent, bindings.Filled]]:
@@ -194,55 +174,75 @@ def fills(events: Iterable[FoldEvent]) -> Iterator[tuple[FoldEvent, bindings.Fil
             yield item, item.event
 
 
-def _parties(event: bindings.Filled) -> Parties:
-    return Parties(event.deal.id, event.deal.pay_token, event.deal.buyer, event.deal.seller)
+def parties_now(chain: Chain, events: Sequence[FoldEvent]) -> dict[str, Parties]:
+    """The present parties of the deals that `events` are about, by deal id: of one that no longer was opened, the first ever."""
+    found: dict[str, Parties] = {}
+    for item in reversed(events):
+        if isinstance(item.event, PlacingEvent):
+            found[item.event.deal.id] = _parties(item.event.deal)
+    deal_ids = {deal_id for item in events if (deal_id := deal_id_of(item.event)) is not None}
+    rows = Deal.objects.filter(chain=chain, deal_id__in=list(deal_ids)).select_related("pay_token")
+    known = {deal.deal_id: _parties_of_row(deal) for deal in rows}
+    unknown = deal_ids - set(known)
+    if unknown:
+        known |= _placed(ChainEvent.objects.filter(chain=chain, deal_id__in=list(unknown)))
+    return found | known
 
 
-def _progress_columns(entry: _Entry) -> tuple[int, int | None, int, int, int]:
-    progress = entry.progress
-    return (
-        progress.outcome,
-        entry.closed_event,
-        progress.paid_to_buyer,
-        progress.paid_to_seller,
-        progress.fee_paid,
-    )
+def _placed(rows: QuerySet[ChainEvent]) -> dict[str, Parties]:
+    """The parties after the last canonical ones of these events."""
+    placing = rows.filter(name__in=PLACING_EVENTS, canonical=True).order_by("block_number", "log_index")
+    return {
+        item.event.deal.id: _parties(item.event.deal)
+        for item in fold_events(placing)
+        if isinstance(item.event, PlacingEvent)
+    }
+
+
+def _parties(deal: bindings.Deal) -> Parties:
+    return Parties(deal.id, deal.pay_token, deal.buyer, deal.seller)
+
+
+def _parties_of_row(deal: Deal) -> Parties:
+    return Parties(deal.deal_id, deal.pay_token.address, deal.buyer, deal.seller)
 
 
 def _apply(entry: _Entry, pk: int, event: DealEvent) -> None:
-    if isinstance(event, bindings.Delivered):
-        apply_delivered(entry.progress, tranche=event.tranche, delivered=event.delivered)
-        return
-    apply_settled(
-        entry.progress,
-        tranche=event.tranche,
-        outcome=event.outcome,
-        closed=event.closed,
-        to_buyer=event.to_buyer,
-        to_seller=event.to_seller,
-        fee=event.fee,
-    )
-    if event.closed:
-        entry.closed_event = pk
-
-
-def _write_tranches(entries: Iterable[_Entry]) -> None:
-    """Inserts or sets the tranches of folded deals."""
-    rows = [
-        (entry.pk, number, tranche.delivered, tranche.outcome)
-        for entry in entries
-        for number, tranche in entry.progress.tranches.items()
-    ]
-    if not rows:
-        return
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {table_of(DealTranche)} AS t (deal_id, number, delivered, outcome)"  # noqa: S608 - our table
-            " SELECT * FROM unnest(%s::bigint[], %s::smallint[], %s::numeric[], %s::smallint[])"
-            " ON CONFLICT (deal_id, number) DO UPDATE SET delivered = excluded.delivered, outcome = excluded.outcome"
-            " WHERE (t.delivered, t.outcome) IS DISTINCT FROM (excluded.delivered, excluded.outcome)",
-            [list(column) for column in zip(*rows, strict=True)],
-        )
+    progress = entry.progress
+    match event:
+        case bindings.Settled():
+            rules.apply_settled(
+                progress,
+                tranche=event.tranche,
+                outcome=event.outcome,
+                closed=event.closed,
+                to_buyer=event.to_buyer,
+                to_seller=event.to_seller,
+                fee=event.fee,
+            )
+            entry.closed_event = pk if event.closed else entry.closed_event
+            return
+        case bindings.Delivered():
+            rules.apply_delivered(progress, tranche=event.tranche, delivered=event.delivered)
+            return
+        case bindings.Matched():
+            rules.apply_matched(progress, buy_hash=event.buy_hash)
+        case bindings.Transferred() | bindings.Resold():
+            rules.apply_moved(
+                progress,
+                side=event.side,
+                holder=event.from_,
+                to=event.to,
+                fixed=fixed_of(event.deal),
+                places=places_of(event.deal),
+            )
+        case bindings.Attested():
+            rules.apply_attested(progress, units=event.units, evidence=event.evidence, until=event.until)
+        case bindings.Disputed():
+            rules.apply_disputed(progress, by=event.by, bond=event.bond, evidence=event.evidence, until=event.until)
+        case bindings.Appealed():
+            rules.apply_appealed(progress, until=event.until)
+    entry.moved = True
 
 
 def deals_link(*, chain: Chain, linked: int) -> int:

@@ -13,12 +13,13 @@ from escrow.models import Account, Transfer, TransferState
 from escrow.services.bulk import copy_rows, next_ids, update_rows
 from otc.core.models import Chain
 
-PartiesOf = Callable[[str], Parties]
+PartiesOf = Callable[[FoldEvent], Parties]
 Balances = dict[AccountKey, int]
 
 
-def movements_of(event: bindings.Event, parties_of: PartiesOf) -> tuple[Movement, ...]:
-    """What an event moves. `parties_of` a deal id; only asked for events of deals."""
+def movements_of(item: FoldEvent, parties_of: PartiesOf) -> tuple[Movement, ...]:
+    """What an event moves. `parties_of` an event: the deal's parties then; only asked for events of deals."""
+    event = item.event
     match event:
         case bindings.Deposited():
             return ledger.deposited(token=event.token, user=event.user, amount=event.amount)
@@ -27,19 +28,28 @@ def movements_of(event: bindings.Event, parties_of: PartiesOf) -> tuple[Movement
         case bindings.FeesCollected():
             return ledger.fees_collected(token=event.token, amount=event.amount)
         case bindings.Filled():
-            return ledger.filled(
-                parties_of(event.deal.id), payment=event.deal.payment, collateral=event.deal.collateral
-            )
-        case bindings.Settled() | bindings.Delivered():
-            return _of_deal(event, parties_of(event.id))
-    return ()
+            return ledger.filled(parties_of(item), payment=event.deal.payment, collateral=event.deal.collateral)
+    return _of_deal(event, parties_of(item)) if isinstance(event, DealEvent) else ()
 
 
 def _of_deal(event: DealEvent, parties: Parties) -> tuple[Movement, ...]:
-    if isinstance(event, bindings.Settled):
-        return ledger.settled(parties, to_buyer=event.to_buyer, to_seller=event.to_seller, fee=event.fee)
-    if event.to_escrow:
-        return ledger.delivered_into_escrow(token=event.token, buyer=parties.buyer, received=event.received)
+    match event:
+        case bindings.Settled():
+            return ledger.settled(parties, to_buyer=event.to_buyer, to_seller=event.to_seller, fee=event.fee)
+        case bindings.Delivered(to_escrow=True):
+            return ledger.delivered_into_escrow(token=event.token, buyer=parties.buyer, received=event.received)
+        case bindings.Disputed():
+            return ledger.disputed(parties, by=event.by, bond=event.bond)
+        case bindings.Resold():
+            return ledger.resold(
+                parties,
+                lister=event.from_,
+                taker=event.to,
+                side=event.side,
+                price=event.price,
+                lister_pays=event.lister_pays,
+                collateral=event.deal.collateral,
+            )
     return ()
 
 
@@ -47,7 +57,7 @@ def transfers_write(*, chain: Chain, events: Sequence[FoldEvent], parties_of: Pa
     """Books the movements of new events: posted up to `final_number`, pending above it. Returns the new balance of each
     touched account. Errors: FoldError when an account would fall below zero.
     """
-    moves = [(event, move) for event in events for move in movements_of(event.event, parties_of)]
+    moves = [(event, move) for event in events for move in movements_of(event, parties_of)]
     changes = ledger.deltas(move for _, move in moves)
     held = _load(chain, changes)
     balances: Balances = {}

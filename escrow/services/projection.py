@@ -13,7 +13,8 @@ from escrow.contracts import bindings
 from escrow.domain.ledger import AccountKey
 from escrow.models import Deal
 from escrow.services.announcements import Announcements, events_between
-from escrow.services.deals import DealBook, deals_refold, fills
+from escrow.services.auto_deliveries import auto_deliveries_write
+from escrow.services.deals import DealBook, deals_refold, fills, parties_now
 from escrow.services.facts import chain_config, facts_collect
 from escrow.services.ledger import transfers_post, transfers_void, transfers_write
 from escrow.services.markets import MarketHistory, Tokens, histories, markets_to_adopt, markets_write
@@ -43,14 +44,13 @@ def events_project(
 def events_take_back(*, chain: Chain, rows: Sequence[ChainEvent], tokens: Tokens, told: Announcements) -> None:
     """Undoes events that a reorg removed: marks them, voids their transfers, rebuilds what they touched. Errors: FoldError."""
     events = fold_events(rows)
-    book = DealBook(chain, events)
     balances = transfers_void(event_ids=[row.pk for row in rows])
     ChainEvent.objects.filter(pk__in=[row.pk for row in rows]).update(canonical=False)
     facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=True)
     deal_ids = sorted({row.deal_id for row in rows if row.deal_id is not None})
     deals_refold(chain=chain, deal_ids=deal_ids)
     trades_recount(chain=chain, market_ids={event.deal.market for _, event in fills(events)})
-    told.deals_reverted(events, book.parties)
+    told.deals_reverted(events, parties_now(chain, events))
 
 
 def finality_advance(*, chain: Chain, above: int, upto: int, told: Announcements) -> None:
@@ -60,7 +60,7 @@ def finality_advance(*, chain: Chain, above: int, upto: int, told: Announcements
         return
     events = events_between(chain, above, upto)
     if events:
-        told.deals_final(events, DealBook(chain, events).parties)
+        told.deals_final(events, parties_now(chain, events))
 
 
 def markets_adopt(*, chain: Chain, tokens: Tokens, told: Announcements) -> None:
@@ -87,7 +87,9 @@ def facts_push(
     told: Announcements,
     rewound: bool,
 ) -> None:
-    """What `events`, new or taken back, change: the chain's configuration, all facts of points at once, the terms of markets."""
+    """What `events`, new or taken back, change: the chain's configuration, all facts of points at once, the terms of markets,
+    standing approvals.
+    """
     config = chain_config(chain, events)
     if config:
         Chain.objects.filter(pk=chain.pk).update(**config)
@@ -101,7 +103,9 @@ def facts_push(
     for market_id, (market, status) in before.items():
         if status != facts.market_status[market_id]:
             changed[market.pk] = market
+    approvals = auto_deliveries_write(chain=chain, events=events, rewound=rewound)
     if events and events[-1].block_number >= told.from_block:
+        told.approvals(approvals)
         told.markets(changed.values(), facts.market_status)
         told.funds(balances)
 

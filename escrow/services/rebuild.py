@@ -5,7 +5,7 @@ from django.db import transaction
 from escrow.chain.events import fold_events
 from escrow.chain.models import Block, ChainCursor, ChainEvent
 from escrow.domain.ledger import FREE, AccountKey
-from escrow.models import Account, Deal, MarketRecord, SettlementTerms, Transfer
+from escrow.models import Account, AutoDelivery, Deal, MarketRecord, SettlementTerms, Transfer
 from escrow.services.announcements import Announcements
 from escrow.services.markets import TokenFacts
 from escrow.services.projection import events_project, facts_push, trades_recount
@@ -84,4 +84,5 @@ def _drop(chain: Chain) -> None:
     told = Announcements(chain, NOBODY)
     facts_push(chain=chain, events=events, balances=balances, tokens={}, told=told, rewound=True)
     trades_recount(chain=chain, market_ids=Market.objects.filter(chain=chain).values_list("market_id", flat=True))
+    AutoDelivery.objects.filter(chain=chain).delete()
     ChainEvent.objects.filter(pk__in=ids).update(canonical=True)

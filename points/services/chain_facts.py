@@ -46,7 +46,7 @@ class ChainFacts:
     offers: dict[str, OfferFact] = field(default_factory=dict)  # offer hash
     funds: dict[tuple[str, str], int] = field(default_factory=dict)  # (token, maker): free base units
     epochs: dict[str, int] = field(default_factory=dict)  # maker
-    nonces: dict[tuple[str, int], int] = field(default_factory=dict)  # (maker, word): mask of NoncesInvalidated
+    nonces: dict[tuple[str, int], int] = field(default_factory=dict)  # (maker, word): mask of invalidations and resales
     pay_tokens: dict[str, bool] = field(default_factory=dict)  # token: allowed
 
 
@@ -94,7 +94,7 @@ def maker_epoch_set(*, chain_id: int, maker: str, epoch: int) -> None:
 
 
 def maker_nonces_set(*, chain_id: int, maker: str, word: int, mask: int) -> None:
-    """The bits of nonces[maker][word] that NoncesInvalidated set. Bits of fills and cancels follow from the offers."""
+    """The bits of nonces[maker][word] that invalidations and resales set. Those of fills and cancels follow from the offers."""
     facts_apply(chain_id=chain_id, facts=ChainFacts(nonces={(maker, word): mask}))
 
 

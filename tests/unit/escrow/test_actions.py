@@ -14,6 +14,7 @@ from escrow.domain.actions import (
     Schedule,
     market_phase,
     refundable,
+    tradable,
 )
 
 START, WINDOW, PERIOD = 1_000, 100, 30
@@ -78,3 +79,4 @@ def test_slashable_is_every_tranche_whose_deadline_passed(start, window, tranche
 def test_phase_of_a_market(status, final_at, now, phase, refunds):
     assert market_phase(status=status, final_at=final_at, long_stop=5_000, now=now) is phase
     assert refundable(status=status, long_stop=5_000, now=now) is refunds
+    assert tradable(status=status, long_stop=5_000, now=now) is (phase is Phase.OPEN)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,3 +82,72 @@ def test_known_figures():
         to_buyer=0, to_seller=745, fee=5
     )
     assert payouts.refund_payout(payment=7, collateral=0) == Payout(to_buyer=7, to_seller=0, fee=0)
+
+
+@given(
+    units=positive,
+    payment=amounts,
+    collateral=amounts,
+    fee_bps=st.integers(0, 200),
+    terms=terms(),
+    data=st.data(),
+)
+def test_what_is_locked_now_is_what_no_delivery_or_slash_has_paid(units, payment, collateral, fee_bps, terms, data):
+    done, paid = {}, 0
+    for number in data.draw(st.sets(st.integers(0, terms.tranches - 1), max_size=4)):
+        whole = payouts.due_in_tranche(units, terms, number)
+        shares = {
+            "payment": payouts.share_of_tranche(payment, terms, number),
+            "collateral": payouts.share_of_tranche(collateral, terms, number),
+        }
+        came = data.draw(st.integers(0, whole))
+        slashed = came < whole and data.draw(st.booleans())
+        if came or whole == 0:
+            part = payouts.delivery_payout(**shares, fee_bps=fee_bps, before=0, after=came, whole=whole)
+            paid += part.to_seller + part.fee
+        if slashed:
+            paid += payouts.slash_payout(**shares, delivered=came, whole=whole).to_buyer
+        done[number] = (came, slashed or came == whole)
+    locked = payouts.locked_now(units=units, payment=payment, collateral=collateral, terms=terms, done=done)
+    assert locked == payment + collateral - paid
+
+
+@given(payment=amounts, collateral=amounts, fee_bps=st.integers(0, 200), units=positive, more=positive, data=st.data())
+def test_an_attestation_pays_all_of_it_and_more_for_more(payment, collateral, fee_bps, units, more, data):
+    def paid(attested):
+        return payouts.finalize_payout(
+            payment=payment, collateral=collateral, fee_bps=fee_bps, attested=attested, units=units
+        )
+
+    attested = data.draw(st.integers(1, units))
+    found, fuller = paid(attested), paid(min(units, attested + more))
+    assert found.to_buyer + found.to_seller + found.fee == payment + collateral
+    assert min(found.to_buyer, found.to_seller, found.fee) >= 0
+    assert (fuller.to_buyer <= found.to_buyer, fuller.fee >= found.fee) == (True, True)
+    assert paid(units).to_buyer == 0
+
+
+def test_known_figures_of_attested_deals():
+    assert payouts.bond_for(999, 500) == 49
+    assert payouts.finalize_payout(payment=1_000, collateral=500, fee_bps=100, attested=1, units=3) == Payout(
+        to_buyer=1_001, to_seller=496, fee=3
+    )
+    pot = {"payment": 1_000, "collateral": 500, "bond": 50}
+    assert payouts.ruling_payout(**pot, to_seller=1_550) == Payout(to_buyer=0, to_seller=1_550, fee=0)
+    assert payouts.timeout_payout(**pot, disputed_by=0) == Payout(to_buyer=1_050, to_seller=500, fee=0)
+    assert payouts.timeout_payout(**pot, disputed_by=1) == Payout(to_buyer=1_000, to_seller=550, fee=0)
+    for outside in (-1, 1_551):
+        with pytest.raises(ValueError, match="pot"):
+            payouts.ruling_payout(**pot, to_seller=outside)
+
+
+@pytest.mark.parametrize(
+    ("side", "lister_pays", "expected"),
+    [(0, False, (0, 70)), (0, True, (70, 0)), (1, False, (0, 570)), (1, True, (0, 500))],
+)
+def test_what_a_resale_needs(side, lister_pays, expected):
+    assert payouts.resale_needs(side=side, collateral=500, price=70, lister_pays=lister_pays) == expected
+
+
+def test_a_lister_pays_from_the_collateral_he_gets_back():
+    assert payouts.resale_needs(side=1, collateral=50, price=70, lister_pays=True) == (20, 50)
