@@ -13,7 +13,10 @@ def holder(deal: Deal, side: int) -> str:
 
 class Positions(Settlement):
     def transfer_position(self, deal: Deal, side: int, to: str, ref: str) -> None:
-        """The party of `side` gives its place, with all that is locked for it, to `to`."""
+        """The buyer gives his place, with all that is locked for it, to `to`. A seller's is not given: `to` would owe what it
+        never agreed to.
+        """
+        require(side == BUY, "BadResale", "side")
         giver = holder(deal, side)
         self.require_caller(giver)
         moved = self._move(deal, side, to, ref)

@@ -33,7 +33,8 @@ class Token:
         return (self.held.copy(), self.allowances.copy(), self.permits.copy(), self.struck_back)
 
     def load(self, saved: tuple) -> None:
-        self.held, self.allowances, self.permits, self.struck_back = saved
+        held, allowances, permits, self.struck_back = saved
+        self.held, self.allowances, self.permits = held.copy(), allowances.copy(), permits.copy()
 
     def balance_of(self, account: str) -> int:
         return self.held.get(account, 0)

@@ -1,0 +1,1 @@
+"""The model (tests/support/model) and the shipped byte code, side by side: the same random calls, compared after each."""

@@ -1,0 +1,470 @@
+"""Random calls, one method a function: each answers (caller, arguments), or None when there is nothing to do it to."""
+
+from typing import Any
+
+from tests.support.differential.subjects import Subjects
+from tests.support.model.deals import bond
+from tests.support.model.structs import (
+    ATTESTED,
+    BPS,
+    BUY,
+    CANCEL_PROPOSED,
+    CLAIMED,
+    DAY,
+    MAX_WORD,
+    ONCHAIN,
+    OPEN,
+    PENDING,
+    PROPOSED,
+    SELL,
+    ZERO,
+    Attestation,
+    Close,
+    Delivery,
+    Fill,
+    MarketTerms,
+    Permit,
+    Resale,
+    SettlementTerms,
+    TrancheOf,
+)
+
+Call = tuple[str, tuple[Any, ...]] | None
+
+
+class Calls(Subjects):
+    # ------------------------------------------------------------ funds
+
+    def _amount(self, token: str, user: str) -> int:
+        scale = self.scale(token)
+        free = self.model.balances.get((token, user), 0)
+        return self.one(1, scale, 50 * scale, free, free // 2, free + 1, self.rng.randrange(1, 100 * scale), 0)
+
+    def deposit(self) -> Call:
+        token, to = self.pay_token(), self.one(*[self.person()] * 9, ZERO)
+        return self.person(), (token, self._amount(token, to), to)
+
+    def deposit_with_permit(self) -> Call:
+        token, caller = self.pay_token(), self.person()
+        amount = self._amount(token, caller)
+        nonce = self.model.tokens[token].permits.get(caller, 0) if token in self.model.tokens else 0
+        signer = self.someone(caller)
+        permit = Permit(
+            signer if signer != self.world.wallet else self.world.people[0],
+            token,
+            self.world.address,
+            amount,
+            nonce + (1 if self.luck(0.1) else 0),
+            self.now + self.one(0, 0, 100, 100, -1),
+        )
+        return caller, (token, amount, self.person(), permit)
+
+    def withdraw(self) -> Call:
+        held = [key for key, amount in self.model.balances.items() if amount]
+        token, caller = self.any_of(held) if held and self.luck(0.9) else (self.token(), self.person())
+        amount = min(self._amount(token, caller), 10**3 * self.scale(token)) if self.luck(0.8) else MAX_WORD
+        return caller, (token, amount, self.one(*[self.person()] * 12, ZERO, self.world.address))
+
+    def multicall(self) -> Call:
+        names = (
+            "withdraw",
+            "cancel",
+            "bump_epoch",
+            "deposit",
+            "deliver",
+            "slash",
+            "set_auto_deliver",
+            "refund",
+            "fill",
+        )
+        caller, calls = self.person(), []
+        if self.luck(0.25):
+            found = self.transfer_position()
+            if found:  # twice in one second: the pre-image must still be a new one
+                caller, (deal, side, to, ref) = found
+                party = {"buyer": to, "buyer_ref": ref} if side == BUY else {"seller": to, "seller_ref": ref}
+                moved = deal._replace(**party, opened_at=max(self.now, deal.opened_at + 1))
+                other = SELL if side == BUY else BUY
+                calls = [("transfer_position", deal, side, to, ref)]
+                calls.append(("transfer_position", moved, self.one(side, other), self.person(), ref))
+        for _ in range(self.one(0, 1, 1, 2) if not calls else 0):
+            name = self.one(*names)
+            found = getattr(self, name)()
+            if found:
+                caller = found[0] if not calls or self.luck(0.2) else caller
+                calls.append((name, *found[1]))
+        return caller, (calls,)
+
+    # ------------------------------------------------------------ markets
+
+    def create_market(self) -> Call:
+        if len(self.trading()) > 2 and self.luck(0.85):
+            return None
+        resolver, guardian = self.rng.sample(self.world.people, 2)
+        attestor, arbitrator = self.rng.sample(self.world.people, 2)
+        attested = self.luck(0.45)
+        cap = self.one((0, 0), (0, 0), (10**8, 1), (2**128 - 1, 1), (3, 2))
+        terms = MarketTerms(
+            resolver=resolver,
+            guardian=guardian,
+            attestor=attestor if attested else ZERO,
+            arbitrator=arbitrator if attested else ZERO,
+            pay_token=self.pay_token(),
+            kind=self.one(0, 1, 2, 3),
+            settlement=ATTESTED if attested else ONCHAIN,
+            objection=DAY + self.one(0, 60),
+            min_window=DAY,
+            max_window=self.one(DAY, 2 * DAY, 5 * DAY),
+            challenge=DAY if attested else 0,
+            arbitration_window=self.one(DAY, 2 * DAY) if attested else 0,
+            bond_bps=self.one(0, 333, 1000, BPS) if attested else 0,
+            long_stop=self.now + self.one(4, 8, 12, 20, 30) * DAY,
+            max_ratio_num=cap[0],
+            max_ratio_den=cap[1],
+            rules_hash=self.word(),
+        )
+        if self.luck(0.15):
+            terms = self._spoilt_terms(terms)
+        elif self.luck(0.05) and self.markets():
+            terms = self.any_of(self.markets()).terms
+        return self.person(), (terms,)
+
+    def _spoilt_terms(self, terms: MarketTerms) -> MarketTerms:
+        field, value = self.one(
+            ("resolver", ZERO),
+            ("guardian", terms.resolver),
+            ("kind", 4),
+            ("settlement", 2),
+            ("attestor", terms.arbitrator),
+            ("arbitrator", self.one(ZERO, terms.resolver)),
+            ("challenge", self.one(1, DAY - 1, 30 * DAY + 1)),
+            ("arbitration_window", self.one(1, DAY - 1, 90 * DAY + 1)),
+            ("bond_bps", BPS + 1),
+            ("objection", self.one(DAY - 1, 30 * DAY + 1)),
+            ("min_window", self.one(DAY - 1, terms.max_window + 1)),
+            ("max_window", self.one(DAY - 1, 365 * DAY + 1)),
+            ("long_stop", self.one(self.now, self.now + 3650 * DAY, self.now + 3650 * DAY + 1)),
+            ("max_ratio_num", 0 if terms.max_ratio_num else 1),
+        )
+        return terms._replace(**{field: value})
+
+    def propose(self) -> Call:
+        market = self.market(OPEN)
+        busy = {state.deal.market for state in self.open_deals(status=OPEN)}
+        if market is None or (self.model.names.key(market.terms) not in busy and self.luck(0.7)):
+            return None
+        terms = market.terms
+        tranches = 1 if terms.settlement == ATTESTED else self.one(1, 1, 2, 3, 5, 64)
+        vested = tranches > 1
+        token = ZERO if terms.settlement == ATTESTED else self.one(*self.world.tokens[2:] * 3, *self.world.tokens)
+        settlement = SettlementTerms(
+            token=self.world.address if token != ZERO and self.luck(0.03) else token,
+            ratio_num=self.one(1, 3, 10**8, self.scale(token)),
+            ratio_den=self.one(1, 1, 2, 10**6),
+            start=min(self.now + terms.objection + self.one(0, 1, 100), terms.long_stop + self.one(0, 0, 1)),
+            window=self.one(terms.min_window, terms.max_window),
+            tge_bps=self.one(1, 1000, 3333, 9999) if vested else BPS,
+            tranches=tranches,
+            period=self.one(1, 3600, DAY, 3 * DAY) if vested else 0,
+        )
+        if self.luck(0.1):
+            field, value = self.one(
+                ("token", self.one(ZERO, self.world.people[0], self.world.tokens[0])),
+                ("ratio_num", self.one(0, 2**128 - 1)),
+                ("ratio_den", 0),
+                ("start", self.one(self.now + terms.objection - 1, terms.long_stop + 1)),
+                ("window", self.one(terms.min_window - 1, terms.max_window + 1)),
+                ("tge_bps", self.one(0, BPS)),
+                ("tranches", self.one(0, 2, 65)),
+                ("period", self.one(0, 1, 2**32 - 1)),
+            )
+            settlement = settlement._replace(**{field: value})
+        return self.someone(terms.resolver), (self.terms(market), settlement)
+
+    def _by(self, party: str, status: int, *more: Any) -> Call:
+        market = self.market(status)
+        return market and (self.someone(getattr(market.terms, party)), (self.terms(market), *more))
+
+    def veto(self) -> Call:
+        return self._by("guardian", PROPOSED)
+
+    def extend(self) -> Call:
+        return self._by("resolver", PROPOSED, self.one(1, 3600, 172_800, 172_800, 0, 172_801))
+
+    def propose_cancel(self) -> Call:
+        return self._by("resolver", OPEN)
+
+    def withdraw_cancel(self) -> Call:
+        return self._by("resolver", CANCEL_PROPOSED)
+
+    def confirm_cancel(self) -> Call:
+        return self._by("guardian", CANCEL_PROPOSED)
+
+    # ------------------------------------------------------------ offers
+
+    def fill(self) -> Call:
+        found = self.offer()
+        if found is None:
+            return None
+        offer, signature = found
+        return self.taker(offer), (offer, signature, self.units(offer), self.word())
+
+    def fill_batch(self) -> Call:
+        found = [self.fill() for _ in range(self.one(1, 2, 2, 3))]
+        if None in found:
+            return None
+        if self.luck(0.3):
+            found.append(found[0])  # an offer filled twice in one call
+        return found[0][0], ([Fill(*arguments) for _caller, arguments in found],)
+
+    def match_offers(self) -> Call:
+        found = self.offer(SELL)
+        if found is None:
+            return None
+        sell, sell_signature = found
+        buy = self.new_offer(BUY, like=sell)
+        if buy.maker == sell.maker and not self.luck(0.05):
+            maker = self.any_of(person for person in self.world.people if person != sell.maker)
+            buy = buy._replace(maker=maker, epoch=self.epoch(maker))
+        if buy.min_fill == buy.units and sell.min_fill != sell.units:
+            buy = buy._replace(min_fill=1)
+        buy = buy._replace(taker=self.one(*[ZERO] * 6, sell.maker, self.person()))
+        if self.luck(0.03):
+            buy = buy._replace(market=self.word(), side=self.one(BUY, SELL))
+        if self.luck(0.5):
+            self.offers.append((buy, self.signed(buy.maker, buy)))
+        return self.person(), (buy, self.signed(buy.maker, buy), sell, sell_signature, self.units(sell))
+
+    def cancel(self) -> Call:
+        found = self.offer()
+        return found and (self.someone(found[0].maker), (found[0],))
+
+    def invalidate_nonces(self) -> Call:
+        return self.person(), (self.one(0, 1, 2**200), self.one(1, 2, 1 << 255, 12))
+
+    def bump_epoch(self) -> Call:
+        return self.person(), ()
+
+    # ------------------------------------------------------------ deliveries
+
+    def _delivery(self) -> Delivery | None:
+        found = self.tranche_subject(self.deliverable())
+        if found is None:
+            return None
+        state, tranche = found
+        missing, token = self.missing(state, tranche)
+        rule = self.model.tokens[token].behaviour if token in self.model.tokens else None
+        grossed = missing * BPS // (BPS - rule.fee_bps) + 1 if rule and rule.fee_bps < BPS else missing
+        amount = self.one(missing, missing, missing, grossed, missing // 2, missing // 3 + 1, 1, 2 * missing, 0)
+        return Delivery(self.shown(state.deal), self.luck(0.5), tranche, amount)
+
+    def deliver(self) -> Call:
+        delivery = self._delivery()
+        return delivery and (self.someone(delivery.deal.seller), (delivery,))
+
+    def deliver_batch(self) -> Call:
+        found = [delivery for delivery in (self._delivery() for _ in range(3)) if delivery]
+        if not found:
+            return None
+        seller = found[0].deal.seller
+        return seller, ([item for item in found if item.deal.seller == seller or self.luck(0.1)],)
+
+    def set_auto_deliver(self) -> Call:
+        state = self.subject(self.open_deals(settlement=ONCHAIN))
+        if state is None:
+            return None
+        missing, token = self.missing(state, 0)
+        amount = self.one(missing, 2 * missing, MAX_WORD, missing // 2, 0)
+        token = self.token() if self.luck(0.05) else token
+        return self.someone(state.deal.seller), (state.deal.market, token, amount)
+
+    def deliver_for(self) -> Call:
+        delivery = self._delivery()
+        if delivery and self.luck(0.8):  # where there is an approval
+            for key in self.model.auto_deliver:
+                deals = [(s, t) for s, t in self.deliverable() if (s.deal.seller, s.deal.market) == key[:2]]
+                if deals:
+                    state, tranche = self.rng.choice(deals)
+                    missing, _token = self.missing(state, tranche)
+                    amount = self.one(missing, missing // 2 + 1, 1, missing + 1)
+                    return self.person(), (Delivery(self.shown(state.deal), self.luck(0.5), tranche, amount),)
+        return delivery and (self.person(), (delivery,))
+
+    # ------------------------------------------------------------ ends without a delivery
+
+    def slash(self) -> Call:
+        found = self.tranche_subject(self.slashable() or self.deliverable())
+        return found and (self.person(), (self.shown(found[0].deal), found[1]))
+
+    def slash_batch(self) -> Call:
+        found = [pair for pair in (self.tranche_subject(self.slashable()) for _ in range(3)) if pair]
+        items = [TrancheOf(self.shown(state.deal), tranche) for state, tranche in found]
+        return (self.person(), (items,)) if items else None
+
+    def _refundable(self) -> list:
+        return self.deals(
+            lambda state, market: (
+                state.outcome == PENDING
+                and market.status != PROPOSED
+                and (market.status > CANCEL_PROPOSED or self.now > market.terms.long_stop)
+            )
+        )
+
+    def refund(self) -> Call:
+        state = self.subject(self._refundable())
+        return state and (self.person(), (self.shown(state.deal),))
+
+    def refund_batch(self) -> Call:
+        found = [state for state in (self.subject(self._refundable()) for _ in range(3)) if state]
+        return (self.person(), ([self.shown(state.deal) for state in found],)) if found else None
+
+    def mutual_close(self) -> Call:
+        progressed = [state for state in self.open_deals() if state.touched]
+        state = self.subject(progressed if progressed and self.luck(0.6) else self.open_deals())
+        if state is None:
+            return None
+        deal, rest = state.deal, self.model.locked(state)
+        to_buyer = self.one(0, rest, rest // 2, rest // 3, rest + 1)
+        close = Close(
+            self.model.names.key(deal if not self.luck(0.03) else self.shown(deal)),
+            to_buyer,
+            max(0, rest - to_buyer) + (1 if self.luck(0.05) else 0),
+            self.now + self.one(0, 100, 100, 100, 100, -1),
+        )
+        buyer, seller = self.signed(deal.buyer, close), self.signed(deal.seller, close)
+        caller = self.one(deal.buyer, deal.seller, self.person())
+        if caller == deal.buyer and self.luck(0.5):
+            buyer = None
+        return caller, (self.shown(deal), close, buyer, seller)
+
+    # ------------------------------------------------------------ positions
+
+    def transfer_position(self) -> Call:
+        state = self.subject(self.open_deals(status=OPEN))
+        if state is None:
+            return None
+        deal, side = state.deal, self.one(*[BUY] * 12, SELL, 2)
+        self.stale.append(deal)
+        to = self.one(*[self.person()] * 12, ZERO, self.world.address)
+        return self.someone(deal.buyer if side == BUY else deal.seller), (self.shown(deal), side, to, self.word())
+
+    def fill_resale(self) -> Call:
+        if self.resales and self.luck(0.2):
+            deal, resale, signature = self.rng.choice(self.resales)
+            return self.person(), (deal, resale, signature, self.word())
+        state = self.subject(self.open_deals(status=OPEN))
+        if state is None:
+            return None
+        deal = state.deal
+        side = self.one(*[BUY, SELL] * 12, 2)
+        lister = deal.buyer if side == BUY else deal.seller
+        caller = self.any_of(person for person in self.world.people if person not in deal or self.luck(0.02))
+        resale = Resale(
+            deal=self.model.names.key(deal),
+            side=side,
+            price=self.one(0, 1, deal.payment // 2, deal.payment, 10**12 * self.scale(deal.pay_token)),
+            lister_pays=self.luck(0.3),
+            taker=self.one(*[ZERO] * 6, caller, self.person()),
+            expiry=self.now + self.one(0, 50, 50, 10**6, 10**6, 10**6, 10**6, -1),
+            epoch=self.epoch(lister),
+            salt=self.salt(),
+        )
+        self.resales.append((deal, resale, self.signed(lister, resale)))
+        self.stale.append(deal)
+        return caller, (self.shown(deal), resale, self.resales[-1][2], self.word())
+
+    # ------------------------------------------------------------ ATTESTED markets
+
+    def _attested(self, *phases: int):
+        """Deals by the phase of their claim (0: none)."""
+        wanted = [s for s in self.open_deals(settlement=ATTESTED) if (s.claim.phase if s.claim else 0) in phases]
+        state = self.subject(wanted)
+        return state and (state, self.model.markets[state.deal.market])
+
+    def attestable(self) -> list:
+        """Deals without a claim whose window is open, give or take two seconds."""
+        running = [state for state, _tranche in self.tranches(lambda opens, last: opens - 2 <= self.now <= last + 2)]
+        return [state for state in running if self.model.is_attested(state.deal.market)]
+
+    def attest(self) -> Call:
+        state = self.subject(self.attestable())
+        if state is None:
+            return None
+        deal, market = state.deal, self.model.markets[state.deal.market]
+        units = self.one(*[deal.units] * 4, 1, deal.units // 2, deal.units // 3, 0, deal.units + 1)
+        valid_until = self.now + self.one(0, 100, 100, 100, -1)
+        attestation = Attestation(self.model.names.key(self.shown(deal)), units, self.word(), valid_until)
+        caller = self.one(market.terms.attestor, self.person())
+        signature = self.signed(market.terms.attestor, attestation) if market.terms.attestor != ZERO else None
+        return self.someone(caller), (self.shown(deal), self.terms(market), attestation, signature)
+
+    def dispute(self) -> Call:
+        silent = [state for state in self.attestable() if state.claim is None] if self.luck(0.4) else []
+        found = (self.any_of(silent), None) if silent else self._attested(CLAIMED)
+        if found is None:
+            return None
+        state, market = found[0], self.model.markets[found[0].deal.market]
+        caller = state.deal.seller if state.claim is None else self.one(state.deal.buyer, state.deal.seller)
+        return self.someone(caller), (self.shown(state.deal), self.terms(market), self.word())
+
+    def finalize(self) -> Call:
+        found = self._attested(CLAIMED)
+        return found and (self.person(), (self.shown(found[0].deal),))
+
+    def _by_arbitrator(self, *more: Any) -> Call:
+        found = self._attested(2, 3)
+        if found is None:
+            return None
+        state, market = found
+        return self.someone(market.terms.arbitrator), (self.shown(state.deal), self.terms(market), *more)
+
+    def rule(self) -> Call:
+        call = self._by_arbitrator()
+        if call is None:
+            return None
+        caller, (deal, terms) = call
+        state = self.model.deals.get(deal.id)
+        pot = deal.payment + deal.collateral + (bond(state) if state else 0)
+        return caller, (deal, terms, self.one(0, pot, pot // 2, pot // 3, pot + 1))
+
+    def appeal(self) -> Call:
+        return self._by_arbitrator()
+
+    def rule_timeout(self) -> Call:
+        found = self._attested(2, 3)
+        return found and (self.person(), (self.shown(found[0].deal),))
+
+    # ------------------------------------------------------------ owner
+
+    def _owner(self, *arguments: Any) -> Call:
+        return self.someone(self.model.config["owner"]), arguments
+
+    def set_fee(self) -> Call:
+        return self._owner(self.one(0, 1, 30, 100, 200, 200, 201))
+
+    def set_pay_token(self) -> Call:
+        token = self.one(*self.world.tokens[:2] * 4, *self.world.tokens, self.world.address, self.world.people[1])
+        return self._owner(token, self.luck(0.8))
+
+    def set_guardian(self) -> Call:
+        return self._owner(self.person())
+
+    def set_fee_recipient(self) -> Call:
+        return self._owner(self.one(*[self.person()] * 5, ZERO))
+
+    def pause_entry(self) -> Call:
+        caller = self.someone(self.one(self.model.config["owner"], self.model.config["guardian"]))
+        return caller, (self.now + self.one(0, 0, -5, 3, 10, 10, 60, 7 * DAY, 7 * DAY + 1),)
+
+    def collect_fees(self) -> Call:
+        earned = [token for token, amount in self.model.fees.items() if amount]
+        return self.person(), (self.any_of(earned) if earned and self.luck(0.9) else self.pay_token(),)
+
+    def transfer_ownership(self) -> Call:
+        return self._owner(self.person())
+
+    def accept_ownership(self) -> Call:
+        return self.someone(self.model.config["pending_owner"]), ()
+
+    def renounce_ownership(self) -> Call:
+        return self._owner() if self.luck(0.3) else (self.person(), ())

@@ -1,0 +1,114 @@
+"""The project's own reading of the events, beside the model: its ledger and its deals must come to the same."""
+
+from typing import Any
+
+from escrow.chain.events import DealEvent, FoldEvent
+from escrow.contracts import bindings
+from escrow.domain import deals as rules
+from escrow.domain import ledger
+from escrow.domain.deals import DealProgress
+from escrow.services import deals as services
+from escrow.services.deal_rows import fixed_of, places_of
+from escrow.services.ledger import movements_of
+from tests.support import model
+from tests.support.differential.world import MismatchError, World
+from tests.support.model.deals import bond, due
+from tests.support.model.state import DealState
+from tests.support.model.structs import DELIVERED, PENDING, SLASHED
+
+STRUCTS = {"deal": bindings.Deal, "terms": bindings.MarketTerms, "settlement": bindings.SettlementTerms}
+
+
+def decoded(event: model.Event) -> bindings.Event:
+    """As the server reads it from a log."""
+    fields = {name: STRUCTS[name](*value) if name in STRUCTS else value for name, value in event.fields.items()}
+    return getattr(bindings, event.name)(**fields)
+
+
+class Folded:
+    """The venue as the projector would write it: balances by account, deals by id."""
+
+    def begin(self, world: World) -> None:
+        self.balances: dict[ledger.AccountKey, int] = {}
+        self.entries: dict[str, Any] = {}
+        self.parties: dict[str, ledger.Parties] = {}
+        self.follow(world, world.opening)
+
+    def follow(self, world: World, events: list[model.Event]) -> None:
+        touched = set()
+        for number, event in enumerate(map(decoded, events)):
+            try:
+                self._book(FoldEvent(number, 1, number, "0x", event))
+                touched |= self._fold(number, event)
+            except rules.FoldError as error:
+                raise MismatchError(f"the fold refuses {event}: {error}") from error
+        self._compare_money(world)
+        for deal_id in touched:
+            self._compare_deal(world.model, deal_id)
+
+    def _fold(self, number: int, event: bindings.Event) -> set[str]:
+        if isinstance(event, bindings.Filled):
+            progress = DealProgress(fixed_of(event.deal), places_of(event.deal))
+            self.entries[event.deal.id] = services._Entry(progress)
+            return {event.deal.id}
+        if isinstance(event, DealEvent):
+            services._apply(self.entries[event.id], number, event)
+            return {event.id}
+        return set()
+
+    def _book(self, item: FoldEvent) -> None:
+        event = item.event
+        if isinstance(event, bindings.Filled | bindings.Transferred | bindings.Resold):
+            self.parties[event.deal.id] = services._parties(event.deal)
+        moves = movements_of(
+            item, lambda _item: self.parties[event.id if isinstance(event, DealEvent) else event.deal.id]
+        )
+        for account, change in ledger.deltas(moves).items():
+            self.balances[account] = self.balances.get(account, 0) + change
+            if self.balances[account] < 0:
+                raise rules.FoldError(f"{account} falls to {self.balances[account]}")
+
+    # ------------------------------------------------------------ comparing
+
+    def _compare_money(self, world: World) -> None:
+        found = {account: amount for account, amount in self.balances.items() if amount}
+        escrow, expected = world.model, {}
+        for (token, user), amount in escrow.balances.items():
+            expected[ledger.free(token, user)] = amount
+        for token, amount in escrow.fees.items():
+            expected[ledger.AccountKey(token, ledger.FEES)] = amount
+        for token, amount in escrow.liabilities.items():
+            expected[ledger.AccountKey(token, ledger.EXTERNAL)] = amount
+        for state in escrow.deals.values():
+            expected[ledger.locked(self.parties[state.deal.id])] = escrow.locked(state)
+        expected = {account: amount for account, amount in expected.items() if amount}
+        if found != expected:
+            differing = {key: (expected.get(key), found.get(key)) for key in found.keys() | expected.keys()}
+            lines = [f"{key}: {pair}" for key, pair in differing.items() if pair[0] != pair[1]]
+            raise MismatchError("the ledger differs (model, ledger):\n" + "\n".join(lines))
+
+    def _compare_deal(self, escrow: model.Escrow, deal_id: str) -> None:
+        state, progress = escrow.deals[deal_id], self.entries[deal_id].progress
+        claim, proof = state.claim, progress.attestation
+        said = (proof.phase, proof.until, proof.units, proof.bond, proof.appeals)
+        stated = (claim.phase, claim.until, claim.units, bond(state), claim.appeals) if claim else (0,) * 5
+        expected = (state.outcome, places_of(bindings.Deal(*state.deal)), escrow.locked(state), stated)
+        found = (progress.outcome, progress.places, progress.locked, said)
+        if found != expected:
+            raise MismatchError(f"deal {deal_id} differs:\nmodel {expected}\nfold  {found}")
+        if claim is None:
+            self._compare_tranches(escrow, state, progress)
+
+    @staticmethod
+    def _compare_tranches(escrow: model.Escrow, state: DealState, progress: DealProgress) -> None:
+        terms = escrow.settlement_of(state.deal.market)
+        several = terms is not None and terms.tranches > 1
+        for number, tranche in progress.tranches.items():
+            outcome = SLASHED if number in state.slashed else DELIVERED if number in state.resolved else PENDING
+            if not several and state.outcome in {DELIVERED, SLASHED}:
+                outcome = state.outcome
+            came = due(state.deal, terms, number) if outcome == DELIVERED else state.delivered.get(number, 0)
+            if (tranche.outcome, tranche.delivered) != (outcome, came):
+                raise MismatchError(f"tranche {number} of {state.deal.id}: model {outcome, came}, fold {tranche}")
+        if several and state.resolved - progress.tranches.keys():
+            raise MismatchError(f"{state.deal.id}: the fold misses tranches of {state.resolved}")
