@@ -1,18 +1,23 @@
-"""`manage.py prove halmos`: symbolic checks of the shipped byte code, each in a process and a time limit of its own.
+"""`manage.py prove halmos`: symbolic checks of the shipped byte code, each with a time limit of its own.
 
 A check is *proved* when every path was walked and no solver query gave up, *refuted* when there is a counterexample,
 *undecided* when the time was over. What is planted must be refuted, else the run fails: it would prove anything.
 """
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
 
 from otc.proof import project, symbolic, tools
 from otc.stack.layout import PROJECT
@@ -20,9 +25,13 @@ from otc.stack.layout import PROJECT
 TESTS = PROJECT / "tests" / "symbolic"
 SOLVER_SECONDS = 60  # for one assertion on one path
 LOOP = 3  # times that a loop is walked
-COUNTEREXAMPLE = 1  # halmos' own code of a test
+CUT = "loop-bound"  # in halmos' warning that a loop was walked LOOP times and not to its end
 PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
 PLANTED = re.compile(r"^(PlantedTest|ReachableTest)\.|\.check_false_")
+COLOUR = re.compile(r"\x1b\[\d*m")
+RESULT = re.compile(
+    r"^\[(?P<word>[A-Z]+)\] (?P<name>check_\w+)\(.* \(paths: (?P<paths>\d+), time: (?P<seconds>[\d.]+)s[,)]"
+)
 CHECK = re.compile(r"^\s*function (check_\w+)\(", re.MULTILINE)
 CONTRACT = re.compile(r"^contract (\w+Test) is", re.MULTILINE)
 
@@ -64,18 +73,19 @@ def run(say: Callable[[str], None], *, only: str = "", seconds: int = 300, jobs:
         return 1
     binaries = tools.ready("halmos")
     folder = prepare()
-    environment = project.environment(binaries)
+    environment = {**project.environment(binaries), "PYTHONUNBUFFERED": "1", "COLUMNS": "400"}
     subprocess.run(["forge", "build", "--ast"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
 
-    def one(name: str) -> Outcome:
-        outcome = _check(name, binaries / "halmos", folder, environment, seconds)
-        mark = "WRONG" if outcome.wrong else "planted" if outcome.planted else ""
-        say(f"{outcome.verdict:<10}{outcome.seconds:>7.1f} s  {outcome.name}  {outcome.detail} {mark}".rstrip())
-        return outcome
+    by_contract: dict[str, list[str]] = {}
+    for name in wanted:
+        by_contract.setdefault(name.split(".")[0], []).append(name)
+
+    def one(contract: str) -> list[Outcome]:
+        return list(_told(say, _contract(contract, by_contract[contract], folder, environment, seconds)))
 
     began = time.monotonic()
     with ThreadPoolExecutor(jobs) as pool:
-        outcomes = list(pool.map(one, wanted))
+        outcomes = [outcome for found in pool.map(one, by_contract) for outcome in found]
     return _summary(say, outcomes, time.monotonic() - began)
 
 
@@ -91,48 +101,87 @@ def prepare() -> Path:
     return folder
 
 
-def _check(name: str, halmos: Path, folder: Path, environment: dict[str, str], seconds: int) -> Outcome:
-    contract, function = name.split(".")
-    report = folder / f"{name}.json"
-    report.unlink(missing_ok=True)
-    command = [
-        str(halmos),
-        *("--contract", contract, "--match-test", rf"^{function}\("),
+def _told(say: Callable[[str], None], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        mark = "WRONG" if outcome.wrong else "planted" if outcome.planted else ""
+        say(f"{outcome.verdict:<10}{outcome.seconds:>7.1f} s  {outcome.name}  {outcome.detail} {mark}".rstrip())
+        yield outcome
+
+
+def _contract(
+    contract: str, names: Sequence[str], folder: Path, environment: dict[str, str], seconds: int
+) -> Iterator[Outcome]:
+    """All checks of a contract in one process; one that takes too long is ended, and another goes on after it."""
+    left = sorted((name.split(".")[1] for name in names), key=lambda name: f"{name}(")  # halmos' order
+    while left:
+        last: Outcome | None = None
+        for line in _lines(_command(contract, left), folder, environment, seconds):
+            found = parse(line)
+            if found is not None and found[0] in left:
+                if last:
+                    yield last
+                left.remove(found[0])
+                last = Outcome(f"{contract}.{found[0]}", *found[1:])
+            elif last and CUT in line:  # it is told after the result
+                last = replace(last, verdict=UNDECIDED if last.verdict == PROVED else last.verdict, detail=CUT)
+        if last:
+            yield last
+        if left:
+            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), f"no result, or not in {seconds} s")
+
+
+def _command(contract: str, functions: Sequence[str]) -> list[str]:
+    return [
+        "halmos",
+        *("--contract", contract, "--match-test", rf"^({'|'.join(functions)})\("),
         *("--default-bytes-lengths", "0,65", "--loop", str(LOOP)),
         *("--solver-timeout-assertion", f"{SOLVER_SECONDS}s", "--solver-threads", "1"),
-        *("--early-exit", "--no-status", "--json-output", str(report)),
+        *("--early-exit", "--no-status"),
     ]
-    began = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        return Outcome(name, UNDECIDED, time.monotonic() - began, f"not done in {seconds} s")
-    took = time.monotonic() - began
-    result = _read(report, function)
-    if result is None:
-        return Outcome(name, UNDECIDED, took, " ".join(done.stderr.split())[-200:] or "halmos gave no result")
-    code, paths, bounded = result
-    detail = f"({paths} paths{', a loop was cut' if bounded else ''})"
-    if code == COUNTEREXAMPLE:
-        return Outcome(name, REFUTED, took, detail)
-    if code == 0 and not bounded:
-        return Outcome(name, PROVED, took, detail)
-    return Outcome(name, UNDECIDED, took, f"{detail} halmos' code {code}")
 
 
-def _read(report: Path, function: str) -> tuple[int, int, bool] | None:
-    """Halmos' code, paths, and whether a loop was cut short; None without a report."""
-    if not report.exists():
+def _lines(command: list[str], folder: Path, environment: dict[str, str], seconds: int) -> Iterator[str]:
+    """What the program prints, until it ends; or until nothing was decided for `seconds`, when it is ended."""
+    printed: SimpleQueue[str | None] = SimpleQueue()
+    with subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+
+        def read() -> None:
+            for line in process.stdout or ():
+                printed.put(line)
+            printed.put(None)
+
+        reader = Thread(target=read)
+        reader.start()
+        deadline = time.monotonic() + seconds
+        try:
+            while (line := printed.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
+                if parse(line):
+                    deadline = time.monotonic() + seconds
+                yield line
+        except Empty:
+            pass
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its solvers too
+            reader.join()
+
+
+def parse(line: str) -> tuple[str, str, float, str] | None:
+    """Function, verdict, seconds and detail of a line that tells a result; None of another."""
+    match = RESULT.search(COLOUR.sub("", line))
+    if match is None:
         return None
-    found = json.loads(report.read_text(encoding="utf-8"))["test_results"]
-    for results in found.values():
-        for result in results:
-            if result["name"].startswith(f"{function}("):
-                paths = result.get("num_paths") or [0]
-                return int(result["exitcode"]), int(paths[0]), bool(result.get("num_bounded_loops"))
-    return None
+    verdict = {"PASS": PROVED, "FAIL": REFUTED}.get(match["word"], UNDECIDED)
+    detail = f"({match['paths']} paths)" + (f" {match['word'].lower()}" if verdict == UNDECIDED else "")
+    return match["name"], verdict, float(match["seconds"]), detail
 
 
 def _summary(say: Callable[[str], None], outcomes: Sequence[Outcome], seconds: float) -> int:

@@ -45,3 +45,36 @@ def test_a_property_is_wrong_when_refuted_and_not_claimed_when_undecided():
     assert halmos._summary(said.append, [halmos.Outcome(name, halmos.UNDECIDED, 1, "")], 1) == 0
     assert any(line.startswith("undecided, so not claimed: KeepsTest.check_fill") for line in said)
     assert halmos._summary(said.append, [halmos.Outcome(name, halmos.REFUTED, 1, "")], 1) == 1
+
+
+def test_results_are_read_from_what_halmos_prints():
+    line = "\x1b[32m[PASS]\x1b[0m check_fill((address,uint8),bytes) (paths: 38, time: 2.41s, bounds: [signature=[0, 65]])\n"
+    assert halmos.parse(line) == ("check_fill", halmos.PROVED, 2.41, "(38 paths)")
+    assert halmos.parse(line.replace("PASS", "FAIL"))[1] == halmos.REFUTED
+    assert halmos.parse(line.replace("PASS", "TIMEOUT"))[1] == halmos.UNDECIDED
+    assert halmos.parse(line.replace("PASS", "ERROR"))[1] == halmos.UNDECIDED
+    assert halmos.parse("Counterexample: check_fill(x)") is None
+
+
+def test_a_check_that_prints_nothing_is_ended_and_undecided(tmp_path, monkeypatch):
+    def command(contract, functions):
+        if "check_a" in functions:  # hangs on the first, as halmos would
+            return ["sh", "-c", "exec tail -f /dev/null"]
+        return ["sh", "-c", "echo '[PASS] check_b() (paths: 2, time: 0.10s, bounds: [])'"]
+
+    monkeypatch.setattr(halmos, "_command", command)
+    found = list(halmos._contract("KeepsTest", ["KeepsTest.check_a", "KeepsTest.check_b"], tmp_path, None, 1))
+    assert [(outcome.name, outcome.verdict) for outcome in found] == [
+        ("KeepsTest.check_a", halmos.UNDECIDED),
+        ("KeepsTest.check_b", halmos.PROVED),
+    ]
+
+
+def test_a_check_whose_loop_was_cut_is_undecided(tmp_path, monkeypatch):
+    said = (
+        "echo '[PASS] check_a() (paths: 2, time: 0.10s, bounds: [])'; echo 'WARNING (see x#loop-bound)';"
+        "echo '[PASS] check_b() (paths: 2, time: 0.10s, bounds: [])'"
+    )
+    monkeypatch.setattr(halmos, "_command", lambda contract, functions: ["sh", "-c", said])
+    found = list(halmos._contract("KeepsTest", ["KeepsTest.check_a", "KeepsTest.check_b"], tmp_path, None, 20))
+    assert [outcome.verdict for outcome in found] == [halmos.UNDECIDED, halmos.PROVED]
