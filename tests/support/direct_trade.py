@@ -157,5 +157,5 @@ class DirectTrade:
         self.send(RESOLVER, bindings.encode_propose(self.terms, settlement))
 
     def deliver(self, deal: Deal, amount: int, *, tranche: int = 0, to_escrow: bool = False) -> None:
-        delivery = bindings.Delivery(deal_preimage(deal), tranche, amount, to_escrow)
+        delivery = bindings.Delivery(deal=deal_preimage(deal), tranche=tranche, amount=amount, to_escrow=to_escrow)
         self.send(SELLER, bindings.encode_deliver(delivery))
