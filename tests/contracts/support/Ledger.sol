@@ -22,6 +22,7 @@ abstract contract Ledger is LogBook {
         uint256 attested; // units
         uint256 bondBps;
         uint256 appeals;
+        uint256 place; // in `_open`
     }
 
     struct Venture {
@@ -44,7 +45,9 @@ abstract contract Ledger is LogBook {
     address[USERS] public users;
     Venture[] internal _ventures;
     Position[] internal _positions;
+    uint256[] private _open; // those without an outcome
     uint256 internal _salt;
+    uint256 private _mixed;
 
     mapping(address token => mapping(address user => uint256)) public free;
     mapping(address token => uint256) public fees;
@@ -52,7 +55,7 @@ abstract contract Ledger is LogBook {
     mapping(bytes32 id => mapping(uint256 tranche => uint256)) public arrived;
     mapping(bytes32 hash => bool) internal _seen; // deal hashes
     mapping(address token => mapping(address user => uint256)) private _last;
-    mapping(address user => uint256 call_) private _mayLose;
+    mapping(address user => uint256 inCall) private _mayLose;
     uint256 private _call;
 
     // each counts what must never happen
@@ -63,6 +66,7 @@ abstract contract Ledger is LogBook {
     uint256 public stuck; // the same of all other ends
     uint256 public early; // before FINAL
     uint256 public reused; // an offer, a listing or a deal hash
+    uint256 public unequal; // fills that do not sum to what was signed
     uint256 public mismeasured;
     uint256 public wrongHands;
     uint256 public overTaken;
@@ -118,6 +122,8 @@ abstract contract Ledger is LogBook {
         locked[address(pay)] += deal.payment + deal.collateral;
         Position storage p = _positions.push();
         p.deal = deal;
+        p.place = _open.length;
+        _open.push(_positions.length - 1);
         p.market = _ventureOf(deal.market);
         p.locked = deal.payment + deal.collateral;
         _fresh(deal);
@@ -150,6 +156,10 @@ abstract contract Ledger is LogBook {
     function _closed(Position storage p, uint256 outcome) internal {
         if (p.locked != 0) ++stray;
         p.outcome = outcome;
+        uint256 last = _open[_open.length - 1];
+        _open[p.place] = last;
+        _positions[last].place = p.place;
+        _open.pop();
     }
 
     /// @dev One tranche is done; the last one ends the deal.
@@ -212,16 +222,45 @@ abstract contract Ledger is LogBook {
 
     // ------------------------------------------------------------------ finding
 
-    /// @dev An open position when there is one, save every eighth time.
-    function _pick(uint256 which) internal view returns (Position storage) {
-        uint256 n = _positions.length;
-        if (which % 8 != 0) {
-            for (uint256 i = 0; i < n; ++i) {
-                Position storage p = _positions[(which + i) % n];
-                if (p.outcome == 0) return p;
+    /// @dev Evenly spread: the fuzzer likes small numbers and large ones.
+    function _mix(uint256 seed) internal returns (uint256) {
+        return uint256(keccak256(abi.encode(seed, ++_mixed)));
+    }
+
+    /// @dev An open position that fits, when a few tries find one; every eighth time any.
+    function _pick(uint256 seed, function(Position storage) view returns (bool) fits)
+        internal
+        view
+        returns (Position storage)
+    {
+        uint256 n = _open.length;
+        if (seed % 8 != 0) {
+            for (uint256 i = 0; i < n && i < 8; ++i) {
+                Position storage p = _positions[_open[(seed / 8 + i) % n]];
+                if (fits(p)) return p;
             }
         }
-        return _positions[which % n];
+        return _positions[seed / 8 % _positions.length];
+    }
+
+    function _any(Position storage) internal pure returns (bool) {
+        return true;
+    }
+
+    function _onChain(Position storage p) internal view returns (bool) {
+        return _ventures[p.market].terms.settlement == 0 && _isFinal(_ventures[p.market]);
+    }
+
+    function _attestable(Position storage p) internal view returns (bool) {
+        return _ventures[p.market].terms.settlement == 1 && p.phase < 2 && _isFinal(_ventures[p.market]);
+    }
+
+    function _claimed(Position storage p) internal view returns (bool) {
+        return p.phase == 1;
+    }
+
+    function _disputed(Position storage p) internal view returns (bool) {
+        return p.phase > 1;
     }
 
     function _trancheOf(Position storage p, uint256 tranche) internal view returns (uint256) {
@@ -246,6 +285,12 @@ abstract contract Ledger is LogBook {
     }
 
     // ------------------------------------------------------------------ for the invariants
+
+    /// @dev Everything that must never have happened, over the whole run.
+    function wrongs() external view returns (uint256) {
+        return lowered + stray + overFee + wrongTime + stuck + early + reused + mismeasured + wrongHands + overTaken
+            + ownerMoved + ether_ + unequal;
+    }
 
     function count() external view returns (uint256) {
         return _positions.length;

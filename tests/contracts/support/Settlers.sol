@@ -29,9 +29,9 @@ contract Settlers is Traders {
 
     function deliver(uint256 which, uint256 tranche, uint256 amount, bool toEscrow) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
-        tranche = _trancheOf(p, tranche);
-        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, toEscrow, tranche, amount % _span(p));
+        Position storage p = _pick(_mix(which), _onChain);
+        tranche = _trancheOf(p, _mix(tranche));
+        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, toEscrow, tranche, _mix(amount) % _span(p));
         bool must = _takes(p, d);
         uint256 before = drop.balanceOf(_receiver(d));
         vm.prank(p.deal.seller);
@@ -44,21 +44,23 @@ contract Settlers is Traders {
         }
     }
 
-    function setAutoDeliver(uint256 user, uint256 market, uint256 amount, bool wrongToken) external watched {
-        address seller = users[user % USERS];
-        bytes32 id = _ventures[market % _ventures.length].id;
+    function setAutoDeliver(uint256 which, uint256 amount, bool wrongToken) external watched {
+        if (_positions.length == 0) return;
+        Position storage p = _pick(_mix(which), _any);
+        (address seller, bytes32 id) = (p.deal.seller, p.deal.market);
+        amount = _mix(amount) % (4 * _span(p));
         vm.prank(seller);
-        escrow.setAutoDeliver(id, wrongToken ? address(pay) : address(drop), amount % 500_000);
-        if (!wrongToken) allowance[seller][id] = amount % 500_000;
+        escrow.setAutoDeliver(id, wrongToken ? address(pay) : address(drop), amount);
+        if (!wrongToken) allowance[seller][id] = amount;
     }
 
     function deliverFor(uint256 which, uint256 tranche, uint256 amount, bool toEscrow) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
-        tranche = _trancheOf(p, tranche);
+        Position storage p = _pick(_mix(which), _onChain);
+        tranche = _trancheOf(p, _mix(tranche));
         uint256 left = allowance[p.deal.seller][p.deal.market];
-        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, toEscrow, tranche, amount % _span(p));
-        if (amount % 3 == 0 && left < d.amount) d.amount = left;
+        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, toEscrow, tranche, _mix(amount) % _span(p));
+        if (_mix(amount) % 3 != 0) d.amount = _within(p, tranche, left);
         bool must = _takes(p, d) && d.amount <= left;
         if (must) must = d.amount <= _slice(_whole(p), p, tranche) - arrived[p.deal.id][tranche];
         (uint256 before, uint256 wallet) = (drop.balanceOf(_receiver(d)), drop.balanceOf(p.deal.seller));
@@ -75,6 +77,13 @@ contract Settlers is Traders {
         if (escrow.autoDeliver(p.deal.seller, p.deal.market, address(drop)) != allowance[p.deal.seller][p.deal.market]) {
             ++overTaken;
         }
+    }
+
+    /// @dev The most that a standing approval of `left` allows.
+    function _within(Position storage p, uint256 tranche, uint256 left) private view returns (uint256 most) {
+        if (tranche >= _ventures[p.market].s.tranches) return left;
+        most = _slice(_whole(p), p, tranche) - arrived[p.deal.id][tranche];
+        if (most > left) most = left;
     }
 
     function _span(Position storage p) private view returns (uint256) {
@@ -123,11 +132,11 @@ contract Settlers is Traders {
 
     function slash(uint256 which, uint256 tranche) external watched {
         if (_positions.length == 0) return;
-        _slash(_pick(which), tranche);
+        Position storage p = _pick(_mix(which), _any);
+        _slash(p, _trancheOf(p, _mix(tranche)));
     }
 
     function _slash(Position storage p, uint256 tranche) private {
-        tranche = _trancheOf(p, tranche);
         bool must = _canSlash(p, tranche);
         try escrow.slash(p.deal, tranche) {
             _judgeTime(true, must);
@@ -149,7 +158,7 @@ contract Settlers is Traders {
 
     function refund(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _refund(_pick(which));
+        _refund(_pick(_mix(which), _any));
     }
 
     function _refund(Position storage p) private {
@@ -167,11 +176,11 @@ contract Settlers is Traders {
 
     /// @dev With what this ledger says is left in the deal; now and then with one more, which must fail.
     function mutualClose(uint256 which, uint256 toBuyer, bool one) external watched {
-        if (_positions.length == 0 || which % 4 != 0) return;
-        Position storage p = _pick(which / 4);
+        if (_positions.length == 0) return;
+        Position storage p = _pick(_mix(which), _any);
         IEscrow.Close memory c;
         c.deal = escrow.dealHash(p.deal);
-        c.toBuyer = toBuyer % (p.locked + 1);
+        c.toBuyer = _mix(toBuyer) % (p.locked + 1);
         c.toSeller = p.locked - c.toBuyer + (one ? 1 : 0);
         c.deadline = type(uint256).max;
         bytes32 hash = escrow.closeHash(c);
@@ -191,7 +200,7 @@ contract Settlers is Traders {
 
     function transferPosition(uint256 which, uint8 side, uint256 to, uint256 caller) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
+        Position storage p = _pick(_mix(which), _any);
         side %= 2;
         address holder = side == 0 ? p.deal.buyer : p.deal.seller;
         address by = caller % 4 == 0 ? users[caller / 4 % USERS] : holder;
@@ -209,13 +218,13 @@ contract Settlers is Traders {
 
     function fillResale(uint256 which, uint8 side, uint256 taker, uint256 price, bool listerPays) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
+        Position storage p = _pick(_mix(which), _any);
         side %= 2;
         address lister = side == 0 ? p.deal.buyer : p.deal.seller;
         address by = users[taker % USERS];
         IEscrow.Resale memory r;
         r.deal = escrow.dealHash(p.deal);
-        (r.side, r.price, r.listerPays) = (side, price % 5_000, listerPays);
+        (r.side, r.price, r.listerPays) = (side, _mix(price) % 5_000, listerPays);
         (r.expiry, r.epoch, r.salt) = (type(uint256).max, epochOf[lister], ++_salt);
         bytes memory signature = _sign(lister, escrow.resaleHash(r));
         bool must = _sells(p, r, lister, by);
@@ -284,11 +293,12 @@ contract Settlers is Traders {
 
     function attest(uint256 which, uint256 units) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
+        Position storage p = _pick(_mix(which), _attestable);
         Venture storage v = _ventures[p.market];
         IEscrow.Attestation memory a;
         a.deal = escrow.dealHash(p.deal);
-        a.units = units % 4 == 0 ? p.deal.units : units % (p.deal.units + 2);
+        units = _mix(units);
+        a.units = units % 4 == 0 ? p.deal.units : (units >> 8) % (p.deal.units + 2);
         a.validUntil = block.timestamp;
         bytes memory signature = _signWith(_attestorKey, escrow.attestationHash(a));
         bool must = v.terms.settlement == 1 && _inWindow(p, 0) && a.units != 0 && a.units <= p.deal.units;
@@ -304,7 +314,7 @@ contract Settlers is Traders {
 
     function dispute(uint256 which, uint8 who) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
+        Position storage p = _pick(_mix(which), _attestable);
         Venture storage v = _ventures[p.market];
         address by = who % 8 == 0 ? users[which % USERS] : who % 2 == 0 ? p.deal.buyer : p.deal.seller;
         uint256 bond = p.deal.payment * v.terms.bondBps / 10_000;
@@ -334,7 +344,7 @@ contract Settlers is Traders {
 
     function finalize(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _finalize(_pick(which));
+        _finalize(_pick(_mix(which), _claimed));
     }
 
     function _finalize(Position storage p) private {
@@ -354,9 +364,9 @@ contract Settlers is Traders {
 
     function rule(uint256 which, uint256 toSeller) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
+        Position storage p = _pick(_mix(which), _disputed);
         Venture storage v = _ventures[p.market];
-        toSeller = toSeller % (p.locked + 2);
+        toSeller = _mix(toSeller) % (p.locked + 2);
         bool must = p.outcome == 0 && p.phase >= 2 && block.timestamp <= p.until && toSeller <= p.locked;
         vm.prank(v.terms.arbitrator);
         try escrow.rule(p.deal, v.terms, toSeller) {
@@ -371,7 +381,7 @@ contract Settlers is Traders {
 
     function appeal(uint256 which) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(which);
+        Position storage p = _pick(_mix(which), _disputed);
         Venture storage v = _ventures[p.market];
         bool must = p.outcome == 0 && p.phase >= 2 && block.timestamp <= p.until && p.appeals < 3;
         vm.prank(v.terms.arbitrator);
@@ -387,7 +397,7 @@ contract Settlers is Traders {
 
     function ruleTimeout(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _ruleTimeout(_pick(which));
+        _ruleTimeout(_pick(_mix(which), _disputed));
     }
 
     function _ruleTimeout(Position storage p) private {

@@ -16,7 +16,6 @@ abstract contract Traders is Ledger {
     mapping(bytes32 offer => uint256) public legsOf;
     mapping(bytes32 offer => bool) public dead;
     mapping(address maker => uint256) public epochOf;
-    uint256 public unequal; // fills that do not sum to what was signed
 
     constructor(IVenue escrow_, Token pay_, WeirdToken drop_, address owner_) payable {
         (escrow, pay, drop, owner) = (escrow_, pay_, drop_, owner_);
@@ -44,6 +43,7 @@ abstract contract Traders is Ledger {
     function deposit(uint256 user, uint256 amount, uint256 to) external watched {
         address from = users[user % USERS];
         address receiver = users[to % USERS];
+        amount = _mix(amount);
         amount = amount % 1e6 + 1;
         vm.prank(from);
         try escrow.deposit(address(pay), amount, receiver) {
@@ -56,6 +56,7 @@ abstract contract Traders is Ledger {
         address from = users[user % USERS];
         address what = token ? address(pay) : address(drop);
         uint256 has = free[what][from];
+        amount = _mix(amount);
         amount = user % 16 < 12 ? amount % (has / 4 + 2) : amount % (has + 2);
         _signs(from);
         bool must = amount != 0 && amount <= has;
@@ -79,24 +80,35 @@ abstract contract Traders is Ledger {
 
     // ------------------------------------------------------------------ offers
 
-    function post(uint256 maker, uint256 market, uint256 units, uint256 payment, uint256 collateral, uint256 minFill)
-        external
-    {
-        IEscrow.Offer memory o;
-        o.maker = users[maker % USERS];
-        o.side = uint8(minFill >> 128) % 2;
-        o.market = _openMarket(market);
+    function post(uint256 seed) external {
+        _post(_mix(seed));
+    }
+
+    function _post(uint256 seed) private returns (IEscrow.Offer memory o) {
+        o.maker = users[seed % USERS];
+        o.side = uint8(seed >> 8) % 2;
+        o.market = _openMarket(seed >> 16);
         o.payToken = address(pay);
-        o.units = units % 1_000 + 1;
-        o.payment = payment % 50_000 + 1;
-        o.collateral = collateral % 50_000;
-        o.minFill = minFill % 3 == 0 ? o.units : minFill % o.units + 1;
+        o.units = (seed >> 32) % 1_000 + 1;
+        o.payment = (seed >> 64) % 50_000 + 1;
+        o.collateral = (seed >> 96) % 50_000;
+        o.minFill = (seed >> 128) % 3 == 0 ? o.units : (seed >> 136) % o.units + 1;
         o.maxFeeBps = 200;
         o.expiry = type(uint256).max;
         o.epoch = epochOf[o.maker];
         o.salt = ++_salt;
         _offers.push(o);
         ++done[this.post.selector];
+    }
+
+    /// @dev A new offer, and somebody who takes it.
+    function trade(uint256 seed, uint256 taker, uint256 units) external watched {
+        _fill(_post(_mix(seed)), _mix(taker), _mix(units));
+    }
+
+    /// @dev An offer of before.
+    function fill(uint256 taker, uint256 offer, uint256 units) external watched {
+        if (_offers.length != 0) _fill(_offers[_recent(_mix(offer))], _mix(taker), _mix(units));
     }
 
     function _openMarket(uint256 market) private view returns (bytes32) {
@@ -107,12 +119,11 @@ abstract contract Traders is Ledger {
         return _ventures[market % n].id;
     }
 
-    function fill(uint256 taker, uint256 offer, uint256 units) external watched {
-        if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[_fresh(offer)];
-        units = o.minFill == o.units ? o.units : units % o.units + 1;
+    function _fill(IEscrow.Offer memory o, uint256 taker, uint256 units) private {
         bytes32 hash = escrow.offerHash(o);
+        units = _some(o, hash, units);
         address by = users[taker % USERS];
+        if (by == o.maker && taker >> 8 & 15 != 0) by = users[(taker + 1) % USERS];
         IEscrow.Deal memory d = _dealOf(o, hash, units);
         bool sells = o.side == 1;
         (d.buyer, d.seller) = sells ? (by, o.maker) : (o.maker, by);
@@ -130,27 +141,66 @@ abstract contract Traders is Ledger {
         } catch {}
     }
 
-    function matchOffers(uint256 caller, uint256 first, uint256 second, uint256 units) external watched {
+    /// @dev Mostly what may be filled now.
+    function _some(IEscrow.Offer memory o, bytes32 hash, uint256 units) private view returns (uint256) {
+        if (o.minFill == o.units) return o.units;
+        uint256 left = o.units > unitsOf[hash] ? o.units - unitsOf[hash] : 1;
+        if (units % 8 == 0 || o.minFill >= left) return left;
+        return o.minFill + (units >> 8) % (left - o.minFill + 1);
+    }
+
+    /// @dev An offer of before, and another that was made to meet it, or almost.
+    function matchOffers(uint256 offer, uint256 seed, uint256 units) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory buy = _offers[_facing(_fresh(first), 0, 0)];
-        IEscrow.Offer memory sell = _offers[_facing(_fresh(second), 1, buy.market)];
-        if (buy.minFill == buy.units) units = buy.units;
-        else units = sell.minFill == sell.units ? sell.units : units % (buy.units < sell.units ? buy.units : sell.units) + 1;
+        IEscrow.Offer memory old = _offers[_recent(_mix(offer))];
+        IEscrow.Offer memory new_ = _against(old, _mix(seed));
+        units = _some(old, escrow.offerHash(old), _mix(units));
+        if (new_.minFill == new_.units) new_.units = new_.minFill = units;
+        _offers.push(new_);
+        if (old.side == 0) _match(old, new_, units);
+        else _match(new_, old, units);
+    }
+
+    function _match(IEscrow.Offer memory buy, IEscrow.Offer memory sell, uint256 units) private {
         (bytes32 buyHash, bytes32 sellHash) = (escrow.offerHash(buy), escrow.offerHash(sell));
         IEscrow.Deal memory d = _dealOf(sell, sellHash, units);
         (d.buyer, d.seller, d.buyerRef, d.sellerRef) = (buy.maker, sell.maker, buy.ref, sell.ref);
         bool meets = _meet(d, buy, sell, buyHash, sellHash);
         (bytes memory a, bytes memory b) = (_sign(buy.maker, buyHash), _sign(sell.maker, sellHash));
-        vm.prank(users[caller % USERS]);
         try escrow.matchOffers(buy, a, sell, b, units) returns (bytes32 id) {
             if (id != d.id || !meets) ++stray;
-            _signs(buy.maker);
-            _signs(sell.maker);
-            _use(buy, buyHash, units);
-            _use(sell, sellHash, units);
-            _opened(d);
-            ++done[this.matchOffers.selector];
+            _matched(buy, sell, buyHash, sellHash, d);
         } catch {}
+    }
+
+    function _matched(
+        IEscrow.Offer memory buy,
+        IEscrow.Offer memory sell,
+        bytes32 buyHash,
+        bytes32 sellHash,
+        IEscrow.Deal memory d
+    )
+        private
+    {
+        _signs(buy.maker);
+        _signs(sell.maker);
+        _use(buy, buyHash, d.units);
+        _use(sell, sellHash, d.units);
+        _opened(d);
+        ++done[this.matchOffers.selector];
+    }
+
+    function _against(IEscrow.Offer memory old, uint256 seed) private returns (IEscrow.Offer memory o) {
+        uint256 better = 90 + (seed >> 8) % 60;
+        bool buys = old.side == 1;
+        (o.maker, o.side) = (users[seed % USERS], buys ? 0 : 1);
+        (o.market, o.payToken) = (old.market, old.payToken);
+        o.units = old.units + (seed >> 16) % 9;
+        o.payment = (buys ? old.payment * better / 100 : old.payment * 100 / better) * o.units / old.units;
+        o.collateral = (buys ? old.collateral * 100 / better : old.collateral * better / 100) * o.units / old.units;
+        o.minFill = (seed >> 24) % 3 == 0 ? o.units : 1;
+        o.maxFeeBps = 200;
+        (o.expiry, o.epoch, o.salt) = (type(uint256).max, epochOf[o.maker], ++_salt);
     }
 
     /// @dev The midpoint, when there is one.
@@ -199,25 +249,15 @@ abstract contract Traders is Ledger {
         if (o.minFill != o.units && escrow.filled(hash) != unitsOf[hash]) ++unequal;
     }
 
-    /// @dev An offer of the last 16.
-    function _fresh(uint256 offer) private view returns (uint256) {
+    /// @dev Mostly an offer of the last eight.
+    function _recent(uint256 seed) private view returns (uint256) {
         uint256 n = _offers.length;
-        return n <= 16 || offer % 4 == 0 ? offer % n : n - 1 - offer % 16;
-    }
-
-    /// @dev From `from` on, the next offer of that side, and of that market unless 0.
-    function _facing(uint256 from, uint8 side, bytes32 market) private view returns (uint256) {
-        uint256 n = _offers.length;
-        for (uint256 i = 0; i < n && i < 32; ++i) {
-            IEscrow.Offer storage o = _offers[(from + i) % n];
-            if (o.side == side && (market == 0 || o.market == market)) return (from + i) % n;
-        }
-        return from;
+        return n <= 8 || seed % 8 == 0 ? seed % n : n - 1 - (seed >> 8) % 8;
     }
 
     function cancel(uint256 offer) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[offer % _offers.length];
+        IEscrow.Offer memory o = _offers[_mix(offer) % _offers.length];
         bytes32 hash = escrow.offerHash(o);
         vm.prank(o.maker);
         escrow.cancel(o);
@@ -227,7 +267,7 @@ abstract contract Traders is Ledger {
 
     function invalidateNonces(uint256 offer) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[offer % _offers.length];
+        IEscrow.Offer memory o = _offers[_mix(offer) % _offers.length];
         bytes32 hash = escrow.offerHash(o);
         vm.prank(o.maker);
         escrow.invalidateNonces(o.salt >> 8, 1 << (o.salt & 0xff));
@@ -235,8 +275,9 @@ abstract contract Traders is Ledger {
     }
 
     function bumpEpoch(uint256 user) external watched {
-        if (user % 7 != 0) return;
-        address maker = users[user / 7 % USERS];
+        user = _mix(user);
+        if (user % 8 != 0) return;
+        address maker = users[user / 8 % USERS];
         vm.prank(maker);
         escrow.bumpEpoch();
         ++epochOf[maker];
@@ -245,7 +286,8 @@ abstract contract Traders is Ledger {
     // ------------------------------------------------------------------ markets and time
 
     function list(uint256 like, uint256 life) external watched {
-        if (_ventures.length >= 6) return;
+        if (_ventures.length >= 8) return;
+        (like, life) = (_mix(like), _mix(life));
         IEscrow.MarketTerms memory t = _ventures[like % _ventures.length].terms;
         t.longStop = uint40(block.timestamp + DAY + life % (8 * DAY));
         t.rulesHash = bytes32(_ventures.length);
@@ -253,6 +295,7 @@ abstract contract Traders is Ledger {
     }
 
     function propose(uint256 market, uint256 tranches, uint256 ratio) external watched {
+        (market, tranches, ratio) = (_mix(market), _mix(tranches), _mix(ratio));
         if (ratio % 3 == 0) return; // leave some markets to their long-stop
         Venture storage v = _ventures[market % _ventures.length];
         IEscrow.SettlementTerms memory s;
@@ -273,7 +316,7 @@ abstract contract Traders is Ledger {
     }
 
     function extend(uint256 market, uint32 extra) external watched {
-        Venture storage v = _ventures[market % _ventures.length];
+        Venture storage v = _ventures[_mix(market) % _ventures.length];
         extra = extra % uint32(2 * DAY + 2);
         vm.prank(v.terms.resolver);
         try escrow.extend(v.terms, extra) {
@@ -282,8 +325,9 @@ abstract contract Traders is Ledger {
     }
 
     function veto(uint256 market) external watched {
-        if (market % 3 != 0) return;
-        Venture storage v = _ventures[market / 3 % _ventures.length];
+        market = _mix(market);
+        if (market % 4 != 0) return;
+        Venture storage v = _ventures[market / 4 % _ventures.length];
         bool must = v.status == 2 && !_isFinal(v);
         vm.prank(v.terms.guardian);
         try escrow.veto(v.terms) {
@@ -296,8 +340,9 @@ abstract contract Traders is Ledger {
     }
 
     function cancelMarket(uint256 market, uint256 step) external watched {
-        Venture storage v = _ventures[market % _ventures.length];
-        if (v.status == 1 && step % 5 == 0) {
+        Venture storage v = _ventures[_mix(market) % _ventures.length];
+        step = _mix(step);
+        if (v.status == 1 && step % 9 == 0) {
             vm.prank(v.terms.resolver);
             escrow.proposeCancel(v.terms);
             (v.status, v.cancelAt) = (3, block.timestamp);
@@ -318,11 +363,12 @@ abstract contract Traders is Ledger {
     }
 
     function warp(uint256 seconds_) external {
-        vm.warp(block.timestamp + seconds_ % DAY + 1);
+        vm.warp(block.timestamp + _mix(seconds_) % (DAY / 2) + 1);
     }
 
     /// @dev The owner's functions, and what they must not touch.
     function owns(uint256 fee, uint256 pause) external watched {
+        (fee, pause) = (_mix(fee), _mix(pause));
         bytes32 before = _untouchable();
         vm.startPrank(owner);
         escrow.setFee(fee % 201);
@@ -342,8 +388,8 @@ abstract contract Traders is Ledger {
             seen = keccak256(abi.encode(seen, escrow.deals(_positions[i].deal.id)));
         }
         for (uint256 i = 0; i < _ventures.length; ++i) {
-            (uint8 status, uint256 at,) = escrow.marketStatus(_ventures[i].id);
-            seen = keccak256(abi.encode(seen, status, at, escrow.settlementOf(_ventures[i].id)));
+            (uint8 status, uint256 since,) = escrow.marketStatus(_ventures[i].id);
+            seen = keccak256(abi.encode(seen, status, since, escrow.settlementOf(_ventures[i].id)));
         }
     }
 

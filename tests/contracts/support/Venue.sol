@@ -232,6 +232,11 @@ abstract contract Venue is Check {
         return IEscrow.Attestation(escrow.deals(deal.id), units, keccak256("evidence"), type(uint256).max);
     }
 
+    function attestCall(IEscrow.Deal memory deal, uint256 units) internal view returns (bytes memory) {
+        IEscrow.Attestation memory a = attestation(deal, units);
+        return abi.encodeCall(IEscrow.attest, (deal, terms, a, sign(keyOf("attestor"), escrow.attestationHash(a))));
+    }
+
     function attest(IEscrow.Deal memory deal, uint256 units) internal {
         IEscrow.Attestation memory a = attestation(deal, units);
         bytes memory signature = sign(keyOf("attestor"), escrow.attestationHash(a));
@@ -244,7 +249,18 @@ abstract contract Venue is Check {
         escrow.dispute(deal, terms, keccak256("evidence"));
     }
 
-    /// @dev The listing of the party of `side`, for anybody, with that party's signature.
+    function closeCall(IEscrow.Deal memory deal, uint256 toBuyer, uint256 toSeller) internal view returns (bytes memory) {
+        IEscrow.Close memory c = closing(deal, toBuyer, toSeller);
+        bytes32 hash = escrow.closeHash(c);
+        return abi.encodeCall(IEscrow.mutualClose, (deal, c, sign(keyOf("buyer"), hash), sign(keyOf("seller"), hash)));
+    }
+
+    function resaleCall(IEscrow.Deal memory deal, IEscrow.Resale memory r) internal view returns (bytes memory) {
+        bytes memory signature = sign(keyOf(r.side == 0 ? "buyer" : "seller"), escrow.resaleHash(r));
+        return abi.encodeCall(IEscrow.fillResale, (deal, r, signature, keccak256("new reference")));
+    }
+
+    /// @dev The listing of the party of `side`, for anybody.
     function listing(IEscrow.Deal memory deal, uint8 side, uint256 price, bool listerPays)
         internal
         returns (IEscrow.Resale memory r)
@@ -296,6 +312,15 @@ abstract contract Venue is Check {
             seen = abi.encode(seen, escrow.delivered(id, i), escrow.autoDeliver(seller, market, address(drop)));
         }
         return keccak256(seen);
+    }
+
+    /// @dev The call works; what it did is then undone.
+    function works(address caller, bytes memory data, string memory what) internal {
+        uint256 snapshot = vm.snapshotState();
+        vm.prank(caller);
+        (bool success,) = address(escrow).call(data);
+        ok(success, what);
+        vm.revertToState(snapshot);
     }
 
     /// @dev The call fails with exactly this error, and changes nothing.

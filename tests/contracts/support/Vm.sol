@@ -25,6 +25,8 @@ interface Vm {
     function getRecordedLogs() external returns (Log[] memory);
     function etch(address target, bytes calldata code) external;
     function assume(bool condition) external pure;
+    function snapshotState() external returns (uint256 id);
+    function revertToState(uint256 id) external returns (bool);
 }
 
 Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
