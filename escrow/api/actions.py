@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from escrow.services.transactions import Action
 from otc.core.serializers import AddressField, Hash32Field, HexBytesField, IntField, StrictSerializer, UintField
-from otc.core.signatures import SIGNATURE_MAX
+from otc.core.signatures import SIGNATURE_MAX, with_v_27
 from points.api.serializers import ChoiceText, SideField
 
 UINT16_MAX = 2**16 - 1
@@ -108,7 +108,7 @@ class TransferPositionParams(OfDealParams):
 
 
 class SignatureField(HexBytesField):
-    """65 bytes of a key, or what a contract wallet takes."""
+    """65 bytes of a key, with v as contracts want it, or what a contract wallet takes."""
 
     default_error_messages = {"empty": "Expected a signature: 0x and its bytes as hex digits."}
 
@@ -119,7 +119,7 @@ class SignatureField(HexBytesField):
         found = super().to_internal_value(data)
         if not found:
             self.fail("empty")
-        return found
+        return with_v_27(found)
 
 
 class ResaleShape(StrictSerializer):

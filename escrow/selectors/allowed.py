@@ -67,10 +67,9 @@ def allowed(view: DealView, *, now: int, auto_delivery: int = 0) -> list[Allowed
     if view.refundable:
         found.append(Allowed("refund", ANYONE))
     elif market.status == MarketStatus.OPEN:
-        found += [
-            Allowed("transfer_position", BUYER, market.long_stop),
-            Allowed("fill_resale", ANYONE, market.long_stop),
-        ]
+        found.append(Allowed("transfer_position", BUYER, market.long_stop))
+        if now >= deal.chain.paused_until:
+            found.append(Allowed("fill_resale", ANYONE, market.long_stop))
     if deal.phase == DealPhase.ATTESTED:
         found += _attested(view, now)
     elif deal.phase != DealPhase.NONE:

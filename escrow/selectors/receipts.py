@@ -34,8 +34,8 @@ def receipt(deal: Deal) -> dict[str, Any]:
             "log_index": deal.opened_event.log_index,
         },
         "how_to_claim": (
-            "Call deliver, slash or refund of the escrow with this struct from any wallet: the contract keeps only its"
-            " hash and accepts it from anyone. deal_hash is what deals(id) holds while the deal is open (its lowest bit is"
+            "Call deliver, slash, refund, attest, finalize or any other function of a deal with this struct, of its market's"
+            " escrow: the contract keeps only its hash. When a place changes hands the struct is another: fetch it again then. deal_hash is what deals(id) holds while the deal is open (its lowest bit is"
             " set once the deal has progress)."
         ),
     }

@@ -98,7 +98,7 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
         f"The wallet has {a['balance']} base units of the token, {a['needed']} are needed."
     ),
     "ERC20InsufficientAllowance": lambda a: (
-        f"The escrow may take {a['allowance']} base units of the token, {a['needed']} are needed: approve first."
+        f"The escrow may take {a['allowance']} base units out of the wallet that pays, {a['needed']} are needed: it must approve first."
     ),
     "SafeERC20FailedOperation": lambda a: (
         f"{_address(a['token'])} refused the transfer: check balance, approval, and whether it lists you."

@@ -373,6 +373,23 @@ def test_a_wrong_parameter_of_any_action_is_named(api, chain, action):
         assert (missing.status_code, fields(missing)) == (400, {f"params.{name}"})
 
 
+@pytest.mark.parametrize(("given", "sent"), [("00", "1b"), ("01", "1c"), ("1b", "1b"), ("1c", "1c")])
+def test_a_hardware_wallets_signature_is_sent_as_contracts_read_it(api, chain, monkeypatch, given, sent):
+    seen = {}
+
+    def prepared(**asked):
+        seen.update(asked["params"])
+        return Prepared({}, Simulation(ok=True), [], "", 7)
+
+    monkeypatch.setattr(transactions, "prepare", prepared)
+    h = "0x" + "ab" * 32
+    params = {"deal_id": h, "resale": RESALE, "signature": "0x" + "11" * 64 + given}
+    assert ask(api, Action.FILL_RESALE, params).status_code == 200
+    assert seen["signature"].hex() == "11" * 64 + sent
+    too_long = ask(api, Action.FILL_RESALE, {**params, "signature": "0x" + "11" * 4_097})
+    assert (too_long.status_code, fields(too_long)) == (400, {"params.signature"})
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -547,6 +547,9 @@ def test_what_is_allowed_now_follows_phase_and_time(market, attested):
     moving = {("transfer_position", "buyer"), ("fill_resale", "anyone")}
     assert can(open_deal, NOW) == moving
     assert can(open_deal, rows.LONG_STOP) == moving
+    Chain.objects.update(paused_until=NOW + 5)
+    assert can(open_deal, NOW + 4) == moving - {("fill_resale", "anyone")}
+    assert can(open_deal, NOW + 5) == moving
     assert can(open_deal, rows.LONG_STOP + 1) == {("refund", "anyone")}
     rows.terms(market)
     end = NOW + rows.WINDOW
