@@ -59,10 +59,15 @@ def findings(report: Mapping[str, Any]) -> set[Finding]:
     return {(str(item["check"]), _place(item["elements"])) for item in report["results"].get("detectors", [])}
 
 
+def groups() -> list[dict[str, Any]]:
+    """Detector, places and reason, as they are written down."""
+    content: list[dict[str, Any]] = json.loads(ANSWERS.read_text(encoding="utf-8"))
+    return content
+
+
 def answers() -> dict[Finding, str]:
     """What was looked at, and why it stands."""
-    groups = json.loads(ANSWERS.read_text(encoding="utf-8"))
-    return {(group["check"], place): group["reason"] for group in groups for place in group["places"]}
+    return {(group["check"], place): group["reason"] for group in groups() for place in group["places"]}
 
 
 def _place(elements: Sequence[Mapping[str, Any]]) -> str:
