@@ -1250,7 +1250,6 @@ SELECTORS: dict[str, str] = {
     "withdrawCancel((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))": "0x806ff01a",
 }
 ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
-    "0x9996b315": ("AddressEmptyCode", (("target", "address"), )),
     "0xcfd4346c": ("AlreadyExtended", (("market", "bytes32"), )),
     "0x444a12ec": ("AppealsExhausted", (("id", "bytes32"), )),
     "0x75e7b175": ("BadAttestation", (("units", "uint256"), ("whole", "uint256"), )),
@@ -1268,7 +1267,6 @@ ERRORS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
     "0xdb3e5457": ("DealClosed", (("id", "bytes32"), ("outcome", "uint256"), )),
     "0xbdc420d1": ("DealMismatch", (("id", "bytes32"), )),
     "0x4d139344": ("EntryIsPaused", (("until", "uint256"), )),
-    "0xd6bda275": ("FailedCall", ()),
     "0x7159abd8": ("FeeAboveCap", (("feeBps", "uint256"), ("cap", "uint256"), )),
     "0xe757126a": ("FeeTooHigh", (("feeBps", "uint256"), ("maxFeeBps", "uint256"), )),
     "0x861da4bd": ("InsufficientBalance", (("token", "address"), ("user", "address"), ("has", "uint256"), ("needs", "uint256"), )),

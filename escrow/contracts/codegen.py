@@ -16,9 +16,12 @@ readers = {"address": "address_at", "bytes32": "bytes32_at", "bool": "bool_at"}
 Abi = list[dict[str, Any]]
 
 
-def bindings_source(abi: Abi, contract: str) -> str:
-    """The text of the bindings module."""
+def bindings_source(abi: Abi, contract: str, shared: Abi | None = None) -> str:
+    """The text of the bindings module. What `shared`, the ABI of `bindings.py`, has too is imported from there."""
     structs = _structs(abi)
+    known = _structs(shared or [])
+    own = [struct for name, struct in structs.items() if known.get(name) != struct]
+    is_own = [entry for entry in abi if entry not in (shared or [])]
     events = sorted((e for e in abi if e["type"] == "event"), key=lambda e: str(e["name"]))
     functions = sorted((e for e in abi if e["type"] == "function"), key=lambda e: str(e["name"]))
     errors = sorted((e for e in abi if e["type"] == "error"), key=lambda e: str(e["name"]))
@@ -33,13 +36,18 @@ def bindings_source(abi: Abi, contract: str) -> str:
         "from typing import Any, ClassVar, Self",
         "",
         "from escrow.contracts import words",
-        "from escrow.contracts.words import ContractError",
-        "",
     ]
-    for struct in structs.values():
+    if shared:
+        names = [name for name, struct in structs.items() if known.get(name) == struct]
+        names += [str(event["name"]) for event in events if event not in is_own]
+        for function in functions:
+            names += _function_names(function) if function not in is_own else []
+        lines += ["from escrow.contracts.bindings import (", *[f"    {n} as {n}," for n in sorted(names)], ")"]
+    lines += ["from escrow.contracts.words import ContractError", ""]
+    for struct in own:
         lines += _struct_source(struct)
     for event in events:
-        lines += _event_source(event)
+        lines += _event_source(event) if event in is_own else []
     lines += ["", "Event = " + " | ".join(str(e["name"]) for e in events)]
     lines += ["EVENTS: dict[str, type[Event]] = {"]
     lines += [f"    {e['name']}.TOPIC0: {e['name']}," for e in events]
@@ -66,7 +74,7 @@ def bindings_source(abi: Abi, contract: str) -> str:
         "",
     ]
     for function in functions:
-        lines += _function_source(function)
+        lines += _function_source(function) if function in is_own else []
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -242,6 +250,13 @@ def _event_source(event: dict[str, Any]) -> Iterator[str]:
             offset += _width(parameter)
         yield f"            {snake(parameter['name'])}={value},"
     yield from ["        )", ""]
+
+
+def _function_names(function: dict[str, Any]) -> list[str]:
+    """What `_function_source` defines."""
+    name = snake(function["name"])
+    read = function["stateMutability"] in {"view", "pure"} and function["outputs"]
+    return [f"encode_{name}", f"decode_{name}_result"] if read else [f"encode_{name}"]
 
 
 def _function_source(function: dict[str, Any]) -> Iterator[str]:

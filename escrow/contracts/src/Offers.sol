@@ -14,8 +14,9 @@ abstract contract Offers is State {
     );
     uint256 private constant OFFER_BYTES = 448; // 14 words
 
-    /// @dev What Filled logs: a deal, and two words more. One place in memory serves all fills of a batch.
-    struct Opened {
+    /// @dev What is logged when a place in a deal is taken: the deal, and words of the event behind it. One place in memory
+    /// serves all fills of a batch.
+    struct Taken {
         bytes32 id;
         bytes32 market;
         address buyer;
@@ -28,8 +29,10 @@ abstract contract Offers is State {
         bytes32 buyerRef;
         bytes32 sellerRef;
         uint256 openedAt;
-        uint256 makerSide;
-        uint256 filled;
+        uint256 side;
+        uint256 number; // of a fill the units of the offer that are filled now; of a resale the price
+        uint256 listerPays;
+        uint256 salt;
     }
 
     function fill(Offer calldata offer, bytes calldata, uint256, bytes32) external nonReentrant returns (bytes32 id) {
@@ -38,14 +41,14 @@ abstract contract Offers is State {
         assembly ("memory-safe") {
             item := offer
         }
-        Opened memory o;
+        Taken memory o;
         return _fill(item, _requireEntryOpen(), o);
     }
 
     function fillBatch(Fill[] calldata fills) external nonReentrant returns (bytes32[] memory ids) {
         uint256 fee = _requireEntryOpen();
         ids = new bytes32[](fills.length);
-        Opened memory o;
+        Taken memory o;
         for (uint256 i = 0; i < fills.length; ++i) {
             ids[i] = _fill(fills[i], fee, o);
         }
@@ -72,7 +75,7 @@ abstract contract Offers is State {
         uint256 buyBefore = _consume(buy, buyer, buy.payToken, buyHash, buySignature, units, fee);
         uint256 sellBefore = _consume(sell, seller, sell.payToken, sellHash, sellSignature, units, fee);
 
-        Opened memory o;
+        Taken memory o;
         o.id = Hashes.efficientKeccak256(sellHash, bytes32(sellBefore));
         o.market = buy.market;
         (o.buyer, o.seller) = (buyer, seller);
@@ -88,9 +91,9 @@ abstract contract Offers is State {
         );
         o.feeBps = fee;
         (o.buyerRef, o.sellerRef) = (buy.ref, sell.ref);
-        o.makerSide = 1;
+        o.side = 1;
         unchecked {
-            o.filled = sellBefore + units;
+            o.number = sellBefore + units;
             _open(o, sellHash);
             emit Matched(buyHash, sellHash, o.id, buyBefore + units);
         }
@@ -131,7 +134,7 @@ abstract contract Offers is State {
 
     // ------------------------------------------------------------------ the one path
 
-    function _fill(Fill calldata item, uint256 fee, Opened memory o) private returns (bytes32 id) {
+    function _fill(Fill calldata item, uint256 fee, Taken memory o) private returns (bytes32 id) {
         Offer calldata offer = item.offer;
         (address maker, address payToken) = (offer.maker, offer.payToken);
         bytes32 hash = offerHash(offer);
@@ -162,9 +165,9 @@ abstract contract Offers is State {
         }
         (o.payment, o.collateral) = (payment, collateral);
         o.feeBps = fee;
-        o.makerSide = side;
+        o.side = side;
         unchecked {
-            o.filled = before + units;
+            o.number = before + units;
         }
         _open(o, hash);
     }
@@ -221,7 +224,7 @@ abstract contract Offers is State {
     }
 
     /// @dev Locks both sides, writes the deal's slot, and logs. The id is fresh: an offer's units are consumed once.
-    function _open(Opened memory o, bytes32 hash) private {
+    function _open(Taken memory o, bytes32 hash) private {
         (address buyer, address seller, address payToken) = (o.buyer, o.seller, o.payToken);
         if (buyer == seller) revert SelfTrade(buyer);
         if (o.payment == 0) revert BadOffer("payment");

@@ -18,8 +18,9 @@ abstract contract Positions is Offers, Deals {
         if (side != 0) revert BadResale("side");
         address from = _holder(deal, side);
         _requireCaller(from);
-        Deal memory moved = _move(deal, side, to, ref);
-        emit Transferred(deal.id, from, to, moved, side);
+        Taken memory taken = _move(deal, side, to, ref);
+        // emit Transferred(deal.id, from, to, deal as it is now, side)
+        _log(Transferred.selector, DEAL_BYTES + 0x20, taken, from, to);
     }
 
     function fillResale(Deal calldata deal, Resale calldata resale, bytes calldata signature, bytes32 takerRef)
@@ -30,7 +31,7 @@ abstract contract Positions is Offers, Deals {
         uint8 side = resale.side;
         address lister = _holder(deal, side);
         _checkResale(deal, resale, lister, signature);
-        Deal memory moved = _move(deal, side, msg.sender, takerRef);
+        Taken memory taken = _move(deal, side, msg.sender, takerRef);
 
         (address payToken, uint256 price) = (deal.payToken, resale.price);
         if (side == 1) {
@@ -40,7 +41,9 @@ abstract contract Positions is Offers, Deals {
         (address payer, address payee) = resale.listerPays ? (lister, msg.sender) : (msg.sender, lister);
         _debit(payToken, payer, price);
         _credit(payToken, payee, price);
-        emit Resold(deal.id, lister, msg.sender, moved, side, price, resale.listerPays, resale.salt);
+        (taken.number, taken.listerPays, taken.salt) = (price, resale.listerPays ? 1 : 0, resale.salt);
+        // emit Resold(deal.id, lister, msg.sender, deal as it is now, side, price, listerPays, salt)
+        _log(Resold.selector, DEAL_BYTES + 0x80, taken, lister, msg.sender);
     }
 
     function resaleHash(Resale calldata resale) public view returns (bytes32) {
@@ -69,21 +72,29 @@ abstract contract Positions is Offers, Deals {
     }
 
     /// @dev The deal with another party. No deal of an OPEN market has progress.
-    function _move(Deal calldata deal, uint8 side, address to, bytes32 ref) private returns (Deal memory moved) {
+    function _move(Deal calldata deal, uint8 side, address to, bytes32 ref) private returns (Taken memory taken) {
         _checkOpen(deal);
         _requireTradable(deal.market, deal.payToken);
         if (to == address(0) || to == address(this) || to == deal.buyer || to == deal.seller) revert BadReceiver(to);
         // its words are those of an open deal: checked by their hash
         assembly ("memory-safe") {
-            calldatacopy(moved, deal, DEAL_BYTES)
+            calldatacopy(taken, deal, DEAL_BYTES)
         }
-        if (side == 0) (moved.buyer, moved.buyerRef) = (to, ref);
-        else (moved.seller, moved.sellerRef) = (to, ref);
-        moved.openedAt = block.timestamp > deal.openedAt ? block.timestamp : deal.openedAt + 1;
+        taken.side = side;
+        if (side == 0) (taken.buyer, taken.buyerRef) = (to, ref);
+        else (taken.seller, taken.sellerRef) = (to, ref);
+        taken.openedAt = block.timestamp > deal.openedAt ? block.timestamp : deal.openedAt + 1;
         bytes32 stored;
         assembly ("memory-safe") {
-            stored := and(keccak256(moved, DEAL_BYTES), not(1))
+            stored := and(keccak256(taken, DEAL_BYTES), not(1))
         }
         deals[deal.id] = stored;
+    }
+
+    /// @dev An event of a deal whose data is the first `size` bytes of `taken`.
+    function _log(bytes32 topic, uint256 size, Taken memory taken, address from, address to) private {
+        assembly ("memory-safe") {
+            log4(taken, size, topic, mload(taken), from, to)
+        }
     }
 }

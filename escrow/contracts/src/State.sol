@@ -12,6 +12,9 @@ import {Entry, Ratio, Window} from "./lib/Packed.sol";
 /// @dev Every function that changes state is nonReentrant. Views are not locked: whenever a token or a wallet is
 /// called, storage is consistent (a withdrawal is booked before, an arrival after the call).
 abstract contract State is IEscrow, IOTCErrors, Ownable2Step, EIP712, ReentrancyGuardTransient {
+    string private constant NAME = "Forelock";
+    string private constant VERSION = "1";
+
     // market status
     uint8 internal constant OPEN = 1;
     uint8 internal constant PROPOSED = 2; // FINAL once proposedAt + objection <= now
@@ -76,6 +79,26 @@ abstract contract State is IEscrow, IOTCErrors, Ownable2Step, EIP712, Reentrancy
     mapping(address token => bool) public payTokenAllowed;
     Config internal _config;
     address public feeRecipient;
+
+    constructor() EIP712(NAME, VERSION) {}
+
+    /// @dev As the library answers, without the code for names that are kept in storage.
+    function eip712Domain()
+        public
+        view
+        override
+        returns (
+            bytes1 fields,
+            string memory name,
+            string memory version,
+            uint256 chainId,
+            address verifyingContract,
+            bytes32 salt,
+            uint256[] memory extensions
+        )
+    {
+        return (hex"0f", NAME, VERSION, block.chainid, address(this), salt, extensions);
+    }
 
     function _credit(address token, address user, uint256 amount) internal {
         balances[token][user].value += amount;
