@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from escrow.contracts.clearsigning.files import clear_signing_files
+from escrow.contracts.clearsigning.formats import CALLS as CLEAR_SIGNED
 from escrow.contracts.codegen import bindings_source
 
 HERE = Path(__file__).resolve().parent
@@ -21,13 +22,14 @@ ROOT = HERE.parent.parent
 LIBRARY = "@openzeppelin/"
 TARGETS = {
     "OTCEscrow": "src/OTCEscrow.sol",
+    "RightsEscrow": "src/RightsEscrow.sol",
+    "CourtAdapter": "src/adapter/CourtAdapter.sol",
     "DemoToken": "src/demo/DemoToken.sol",
     "DemoWallet": "src/demo/DemoWallet.sol",
     "OnChainOfferMarket": "src/bench/OnChainOfferMarket.sol",
     "PlainToken": "src/bench/PlainToken.sol",
 }
-CLEAR_SIGNED = {"OTCEscrow"}
-BINDINGS = {"OTCEscrow": "bindings.py"}
+BINDINGS = {"OTCEscrow": "bindings.py", "RightsEscrow": "rights_bindings.py"}
 # The compiler's own sequence without three steps: F (copies functions for constant arguments: 3 KB of code, no gas), and
 # E and L, which compilers 0.8.19 to 0.8.37 can get wrong (stale knowledge of addresses, fixed in 0.8.38).
 YUL_STEPS = (
@@ -83,7 +85,8 @@ def build_contracts() -> dict[Path, str]:
         if name not in PLAIN:  # what an explorer wants to see, to show the sources of a deployed contract
             files[input_path(name)] = request
         if name in BINDINGS:
-            files[HERE / BINDINGS[name]] = bindings_source(contract["abi"], name)
+            shared = None if name == "OTCEscrow" else json.loads(files[HERE / "artifacts/OTCEscrow.json"])["abi"]
+            files[HERE / BINDINGS[name]] = bindings_source(contract["abi"], name, shared)
         if name in CLEAR_SIGNED:
             files |= clear_signing_files(name, contract["abi"])
     return files
