@@ -14,6 +14,7 @@ from otc.core.fields import to_checksum
 from otc.core.models import Chain
 from otc.stack import anvil as published
 from otc.stack.demo import DEMO_PLAN, demo_deploy
+from otc.stack.errors import StackError
 from points.models import PayToken
 
 pytestmark = pytest.mark.django_db
@@ -264,3 +265,20 @@ def test_the_demonstration_has_one_address_and_is_kept(anvil):
     third = demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=3)
     assert (third.kept, anvil.block_number()) == (True, height)
     assert (third.escrow, third.start_block, third.tokens) == (first.escrow, first.start_block, first.tokens)
+
+
+def test_a_demonstration_whose_chain_is_lost_or_another_says_to_start_over(anvil):
+    done = demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=3)
+    row, height = Chain.objects.values().get(), anvil.block_number()
+    for code, sentence in (("0x", "its state was lost"), ("0x00", "built from other sources")):
+        anvil.rpc("anvil_setCode", done.escrow, code)
+        with pytest.raises(StackError, match=f"{sentence}.*up --fresh"):
+            demo_deploy(rpc_url=anvil.url, safe_depth=2, final_depth=4)
+    assert (Chain.objects.values().get(), anvil.block_number()) == (row, height)
+
+
+def test_a_development_chain_without_the_factory_is_told_what_to_do(anvil):
+    anvil.rpc("anvil_setCode", create2.FACTORY, "0x")
+    with pytest.raises(StackError, match=create2.FACTORY_TRANSACTION):
+        demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=3)
+    assert not Chain.objects.exists()
