@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from escrow.models import Deal, DealOutcome, DealPhase, DealTransfer
+from escrow.domain.actions import tradable
+from escrow.domain.attestations import Attestation, AttestedDeal, Step
+from escrow.models import Deal, DealOutcome, DealTransfer
 from escrow.selectors.deals import (
     ChainFact,
     DealView,
@@ -13,12 +15,22 @@ from escrow.selectors.deals import (
     deal_transfers,
     deal_view,
 )
-from points.models import MarketStatus
 
-MAX_APPEALS = 3
 ANYONE, PARTIES, BUYER, SELLER = "anyone", "parties", "buyer", "seller"
 ATTESTOR, ARBITRATOR = "attestor", "arbitrator"
 ROLES = [ANYONE, PARTIES, BUYER, SELLER, ATTESTOR, ARBITRATOR]
+# The action that takes each step of an attested deal, and from whom. A mutual close is every deal's.
+STEPS = {
+    Step.ATTEST: ("attest", ATTESTOR),
+    Step.DISPUTE_BY_BUYER: ("dispute", BUYER),
+    Step.DISPUTE_BY_SELLER: ("dispute", SELLER),
+    Step.RULE: ("rule", ARBITRATOR),
+    Step.APPEAL: ("appeal", ARBITRATOR),
+    Step.FINALIZE: ("finalize", ANYONE),
+    Step.RULE_TIMEOUT: ("rule_timeout", ANYONE),
+    Step.SLASH: ("slash", ANYONE),
+}
+WITHOUT_END = {Step.FINALIZE, Step.RULE_TIMEOUT, Step.SLASH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,50 +78,35 @@ def allowed(view: DealView, *, now: int, auto_delivery: int = 0) -> list[Allowed
     market = deal.market
     if view.refundable:
         found.append(Allowed("refund", ANYONE))
-    elif market.status == MarketStatus.OPEN:
+    elif tradable(status=market.status, long_stop=market.long_stop, now=now):
         found.append(Allowed("transfer_position", BUYER, market.long_stop))
         if now >= deal.chain.paused_until:
             found.append(Allowed("fill_resale", ANYONE, market.long_stop))
-    if deal.phase == DealPhase.ATTESTED:
-        found += _attested(view, now)
-    elif deal.phase != DealPhase.NONE:
-        found += _disputed(view, now)
-    elif view.terms_final:
+    if view.terms_final:
         for tranche in view.tranches:
-            found += _of_tranche(view, tranche, now, auto_delivery)
+            found += _steps(view, tranche, now) if view.attested else _of_tranche(tranche, now, auto_delivery)
     return [*found, Allowed("mutual_close", PARTIES)]
 
 
-def _of_tranche(view: DealView, tranche: TrancheView, now: int, auto_delivery: int) -> Iterator[Allowed]:
+def _of_tranche(tranche: TrancheView, now: int, auto_delivery: int) -> Iterator[Allowed]:
     if tranche.outcome != DealOutcome.OPEN or now < tranche.opens_at:
         return
     number, last = tranche.number, tranche.deadline
     if now > last:
         yield Allowed("slash", ANYONE, None, number)
-    elif view.attested:
-        yield Allowed("attest", ATTESTOR, last)
-        yield Allowed("dispute", SELLER, last)
-    else:
-        yield Allowed("deliver", SELLER, last, number)
-        if auto_delivery:
-            yield Allowed("deliver_for", ANYONE, last, number)
-
-
-def _attested(view: DealView, now: int) -> Iterator[Allowed]:
-    deal, until = view.deal, view.deal.phase_until or 0
-    if now > until:
-        yield Allowed("finalize", ANYONE)
         return
-    yield Allowed("dispute", BUYER, until)
-    if deal.attested_units < deal.units:
-        yield Allowed("dispute", SELLER, until)
+    yield Allowed("deliver", SELLER, last, number)
+    if auto_delivery:
+        yield Allowed("deliver_for", ANYONE, last, number)
 
 
-def _disputed(view: DealView, now: int) -> Iterator[Allowed]:
-    until = view.deal.phase_until or 0
-    if now > until:
-        yield Allowed("rule_timeout", ANYONE)
-        return
-    yield Allowed("rule", ARBITRATOR, until)
-    if view.deal.appeals < MAX_APPEALS:
-        yield Allowed("appeal", ARBITRATOR, until)
+def _steps(view: DealView, window: TrancheView, now: int) -> Iterator[Allowed]:
+    """Of an attested market: its one tranche is the window of the attestation."""
+    deal = view.deal
+    until = deal.phase_until or 0
+    state = Attestation(phase=deal.phase, until=until, units=deal.attested_units, appeals=deal.appeals)
+    open_deal = AttestedDeal(units=deal.units, opens_at=window.opens_at, deadline=window.deadline, state=state)
+    taken = open_deal.steps(now=now)
+    for step, (action, by) in STEPS.items():
+        if step in taken:
+            yield Allowed(action, by, None if step in WITHOUT_END else until or window.deadline)

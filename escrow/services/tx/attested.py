@@ -1,7 +1,8 @@
 """Deliveries outside the escrow: attested, disputed, ruled, and ended by time. Money as the contract computes it."""
 
 from escrow.contracts import bindings, hashing, structs
-from escrow.domain.payouts import BPS, Payout, cumulative
+from escrow.domain import payouts
+from escrow.domain.attestations import BUYER, MAX_APPEALS, SELLER
 from escrow.models import Deal, DealPhase
 from escrow.services.tx import params
 from escrow.services.tx.call import Call, Need, NeedKind, Signable, signable, summed
@@ -10,7 +11,6 @@ from escrow.services.tx.wording import duration, moment, pay_token_words, positi
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import to_checksum
 
-MAX_APPEALS = 3
 DISPUTED = {DealPhase.DISPUTED_BY_BUYER, DealPhase.DISPUTED_BY_SELLER}
 ANYBODY = "Anybody may send this; the keeper does it by itself."
 
@@ -59,7 +59,7 @@ def dispute(account: str, given: params.Dispute) -> Call:
             field="account",
         )
     _check_disputable(deal, by_seller=account == deal.seller)
-    bond = deal.payment * market.bond_bps // BPS
+    bond = payouts.bond_for(deal.payment, market.bond_bps)
     pot = deal.payment + deal.collateral + bond
     money = pay_token_words(deal.pay_token).amount
     arbitrator = to_checksum(market.arbitrator)
@@ -150,15 +150,18 @@ def rule_timeout(account: str, given: params.OfDeal) -> Call:  # noqa: ARG001 - 
     if now_of(deal.chain) <= until:
         raise DomainError(ErrorCode.TOO_EARLY, f"The arbitrator may rule until {moment(until)}.", field="deal_id")
     money = pay_token_words(deal.pay_token).amount
-    by_buyer = deal.phase == DealPhase.DISPUTED_BY_BUYER
-    to_buyer = deal.payment + (deal.bond if by_buyer else 0)
-    to_seller = deal.collateral + (0 if by_buyer else deal.bond)
+    paid = payouts.timeout_payout(
+        payment=deal.payment,
+        collateral=deal.collateral,
+        bond=deal.bond,
+        disputed_by=BUYER if deal.phase == DealPhase.DISPUTED_BY_BUYER else SELLER,
+    )
     return Call(
         deal.chain,
         deal.chain.escrow_address,
         bindings.encode_rule_timeout(structs.deal_preimage(deal)),
         (
-            f"Nobody ruled in time, so each gets its own back: {money(to_buyer)} to the buyer, {money(to_seller)} to the seller. No fee.",
+            f"Nobody ruled in time, so each gets its own back: {money(paid.to_buyer)} to the buyer, {money(paid.to_seller)} to the seller. No fee.",
             ANYBODY,
         ),
     )
@@ -199,14 +202,6 @@ def window_of(deal: Deal) -> tuple[int, int]:
         raise DomainError(ErrorCode.TOO_EARLY, "The project has not proposed settlement terms yet.", field="deal_id")
     schedule = structs.schedule(row)
     return schedule.opens_at(0), schedule.deadline(0)
-
-
-def finalize_payout(deal: Deal, units: int) -> Payout:
-    """As `finalize`: payment and collateral in proportion to what was attested, the fee of the payment that is earned."""
-    paid = cumulative(deal.payment, units, deal.units)
-    back = cumulative(deal.collateral, units, deal.units)
-    fee = paid * deal.fee_bps // BPS
-    return Payout(to_buyer=deal.payment + deal.collateral - paid - back, to_seller=paid - fee + back, fee=fee)
 
 
 def check_attestation(deal: Deal, attestation: bindings.Attestation, *, prefix: str) -> None:
@@ -290,7 +285,13 @@ def _until(deal: Deal) -> int:
 
 
 def _payout_explained(deal: Deal, units: int) -> tuple[str, ...]:
-    paid = finalize_payout(deal, units)
+    paid = payouts.finalize_payout(
+        payment=deal.payment,
+        collateral=deal.collateral,
+        fee_bps=deal.fee_bps,
+        attested=units,
+        units=deal.units,
+    )
     money = pay_token_words(deal.pay_token).amount
     lines = [
         f"The seller gets {money(paid.to_seller)}: payment and collateral for {units_words(units, deal.market.program)}, less a fee of {money(paid.fee)}."

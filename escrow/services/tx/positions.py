@@ -1,6 +1,7 @@
 """A place in a deal changes hands: given away, or sold by a signed listing. While the market is open for trading."""
 
 from escrow.contracts import bindings, hashing, structs
+from escrow.domain import actions, payouts
 from escrow.models import Deal
 from escrow.services.tx import params
 from escrow.services.tx.call import Call, Need, NeedKind, Signable, signable, summed
@@ -10,7 +11,7 @@ from otc.core import flags
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS, to_checksum
 from otc.core.models import FlagName
-from points.models import MakerEpoch, MakerNonces, MarketStatus, Side
+from points.models import MakerEpoch, MakerNonces, Side
 
 ROLES = ("buyer", "seller")
 AMOUNT_MAX = 2**128 - 1
@@ -54,15 +55,15 @@ def fill_resale(account: str, given: params.FillResale) -> Call:
     require_entry_open(deal.chain)
     _check_listing(deal, given.resale, account)
     resale, token = given.resale, deal.pay_token.address
-    side = resale.side
-    locks = _locks(deal, side) if side == Side.SELL else 0
-    pays = 0 if resale.lister_pays else resale.price
+    _, needed = payouts.resale_needs(
+        side=resale.side, collateral=deal.collateral, price=resale.price, lister_pays=resale.lister_pays
+    )
     return Call(
         deal.chain,
         deal.chain.escrow_address,
         bindings.encode_fill_resale(structs.deal_preimage(deal), resale, given.signature, given.ref),
         _taking_explained(deal, resale),
-        summed([Need(NeedKind.ESCROW_BALANCE, token, pays + locks)]),
+        summed([Need(NeedKind.ESCROW_BALANCE, token, needed)]),
     )
 
 
@@ -107,7 +108,7 @@ def tradable(deal_id: str) -> Deal:
     """An open deal of a market that is open for trading. Errors: NOT_FOUND, DEAL_NOT_OPEN, MARKET_NOT_OPEN."""
     deal = open_deal_of(deal_id)
     market = deal.market
-    if market.status != MarketStatus.OPEN or now_of(deal.chain) > market.long_stop:
+    if not actions.tradable(status=market.status, long_stop=market.long_stop, now=now_of(deal.chain)):
         raise DomainError(
             ErrorCode.MARKET_NOT_OPEN,
             "Places change hands only while the market is open for trading; from the proposal of terms on the parties stand.",
