@@ -340,14 +340,15 @@ abstract contract Town is Venue {
         IEscrow.MarketTerms memory t = listed[ATTESTED];
         (uint256 phase, uint256 until, uint256 claimed,,) = escrow.attestationOf(d.id);
         uint256 deadline = uint256(s.start) + s.window;
+        // he delivers whatever the attestor says: an early attestation of a part leaves him the challenge period
+        if (phase < 2 && block.timestamp <= deadline && honest[d.seller] && !p.given && !p.truly) {
+            p.truly = true;
+            units[d.seller] -= int256(d.units);
+            units[d.buyer] += int256(d.units);
+        }
         if (phase == 0 && block.timestamp > deadline) {
             escrow.slash(d, 0);
         } else if (phase == 0) {
-            if (honest[d.seller] && !p.given && !p.truly) {
-                p.truly = true;
-                units[d.seller] -= int256(d.units);
-                units[d.buyer] += int256(d.units);
-            }
             if (!p.truly) return;
             if (!stolen[t.attestor]) {
                 vm.prank(t.attestor);
