@@ -102,7 +102,7 @@ class Calls(Subjects):
             return None
         resolver, guardian = self.rng.sample(self.world.people, 2)
         attestor, arbitrator = self.rng.sample(self.world.people, 2)
-        attested = self.luck(0.45)
+        attested = self.luck(0.5)
         cap = self.one((0, 0), (0, 0), (10**8, 1), (2**128 - 1, 1), (3, 2))
         terms = MarketTerms(
             resolver=resolver,
@@ -154,7 +154,7 @@ class Calls(Subjects):
         if market is None or (self.model.names.key(market.terms) not in busy and self.luck(0.7)):
             return None
         terms = market.terms
-        tranches = 1 if terms.settlement == ATTESTED else self.one(1, 1, 2, 3, 5, 64)
+        tranches = 1 if terms.settlement == ATTESTED else self.one(1, 1, 2, 2, 3, 5, self.one(4, 64))
         vested = tranches > 1
         token = ZERO if terms.settlement == ATTESTED else self.one(*self.world.tokens[2:] * 3, *self.world.tokens)
         settlement = SettlementTerms(
@@ -223,8 +223,9 @@ class Calls(Subjects):
             return None
         sell, sell_signature = found
         buy = self.new_offer(BUY, like=sell)
-        if buy.maker == sell.maker and not self.luck(0.05):
+        if (buy.maker == sell.maker or sell.taker != ZERO) and not self.luck(0.05):
             maker = self.any_of(person for person in self.world.people if person != sell.maker)
+            maker = sell.taker if sell.taker != ZERO else maker
             buy = buy._replace(maker=maker, epoch=self.epoch(maker))
         if buy.min_fill == buy.units and sell.min_fill != sell.units:
             buy = buy._replace(min_fill=1)
@@ -270,24 +271,28 @@ class Calls(Subjects):
         return seller, ([item for item in found if item.deal.seller == seller or self.luck(0.1)],)
 
     def set_auto_deliver(self) -> Call:
-        state = self.subject(self.open_deals(settlement=ONCHAIN))
+        ready = [state for state, _tranche in self.deliverable()]
+        state = self.subject(ready or self.open_deals(settlement=ONCHAIN))
         if state is None:
             return None
         missing, token = self.missing(state, 0)
-        amount = self.one(missing, 2 * missing, MAX_WORD, missing // 2, 0)
+        amount = self.one(missing, 2 * missing, MAX_WORD, MAX_WORD, missing // 2, 0)
         token = self.token() if self.luck(0.05) else token
         return self.someone(state.deal.seller), (state.deal.market, token, amount)
 
     def deliver_for(self) -> Call:
         delivery = self._delivery()
-        if delivery and self.luck(0.8):  # where there is an approval
-            for key in self.model.auto_deliver:
+        if delivery and self.luck(0.9):  # where there is an approval
+            approvals = [(key, allowed) for key, allowed in self.model.auto_deliver.items() if allowed]
+            for key, allowed in self.rng.sample(approvals, len(approvals)):
                 deals = [(s, t) for s, t in self.deliverable() if (s.deal.seller, s.deal.market) == key[:2]]
                 if deals:
                     state, tranche = self.rng.choice(deals)
                     missing, _token = self.missing(state, tranche)
-                    amount = self.one(missing, missing // 2 + 1, 1, missing + 1)
+                    most = min(missing, allowed)
+                    amount = self.one(most, most, most // 2 + 1, 1, most + 1)
                     return self.person(), (Delivery(self.shown(state.deal), self.luck(0.5), tranche, amount),)
+            return None
         return delivery and (self.person(), (delivery,))
 
     # ------------------------------------------------------------ ends without a delivery
@@ -324,7 +329,7 @@ class Calls(Subjects):
         if state is None:
             return None
         deal, rest = state.deal, self.model.locked(state)
-        to_buyer = self.one(0, rest, rest // 2, rest // 3, rest + 1)
+        to_buyer = self.one(0, rest, rest // 2, rest // 3, rest // 5, rest + 1)
         close = Close(
             self.model.names.key(deal if not self.luck(0.03) else self.shown(deal)),
             to_buyer,
@@ -340,7 +345,7 @@ class Calls(Subjects):
     # ------------------------------------------------------------ positions
 
     def transfer_position(self) -> Call:
-        state = self.subject(self.open_deals(status=OPEN))
+        state = self.subject(self.movable())
         if state is None:
             return None
         deal, side = state.deal, self.one(*[BUY] * 12, SELL, 2)
@@ -352,7 +357,7 @@ class Calls(Subjects):
         if self.resales and self.luck(0.2):
             deal, resale, signature = self.rng.choice(self.resales)
             return self.person(), (deal, resale, signature, self.word())
-        state = self.subject(self.open_deals(status=OPEN))
+        state = self.subject(self.movable())
         if state is None:
             return None
         deal = state.deal
@@ -391,8 +396,9 @@ class Calls(Subjects):
         if state is None:
             return None
         deal, market = state.deal, self.model.markets[state.deal.market]
-        units = self.one(*[deal.units] * 4, 1, deal.units // 2, deal.units // 3, 0, deal.units + 1)
-        valid_until = self.now + self.one(0, 100, 100, 100, -1)
+        half = max(1, deal.units // 2)
+        units = self.one(*[deal.units] * 5, *[1, half] * 3, 0, deal.units + 1)
+        valid_until = self.now + self.one(0, *[100] * 9, -1)
         attestation = Attestation(self.model.names.key(self.shown(deal)), units, self.word(), valid_until)
         caller = self.one(market.terms.attestor, self.person())
         signature = self.signed(market.terms.attestor, attestation) if market.terms.attestor != ZERO else None
@@ -457,8 +463,10 @@ class Calls(Subjects):
         return caller, (self.now + self.one(0, 0, -5, 3, 10, 10, 60, 7 * DAY, 7 * DAY + 1),)
 
     def collect_fees(self) -> Call:
-        earned = [token for token, amount in self.model.fees.items() if amount]
-        return self.person(), (self.any_of(earned) if earned and self.luck(0.9) else self.pay_token(),)
+        # A token that takes its fee from the sender on top is left out: who collects it lets the other holders pay for that.
+        fair = [token for token in self.world.tokens if not self.model.tokens[token].behaviour.extra_bps]
+        earned = [token for token in fair if self.model.fees.get(token)]
+        return self.person(), (self.any_of(earned) if earned and self.luck(0.9) else self.any_of(fair),)
 
     def transfer_ownership(self) -> Call:
         return self._owner(self.person())
@@ -467,4 +475,4 @@ class Calls(Subjects):
         return self.someone(self.model.config["pending_owner"]), ()
 
     def renounce_ownership(self) -> Call:
-        return self._owner() if self.luck(0.3) else (self.person(), ())
+        return self._owner() if self.luck(0.35) else (self.person(), ())

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from tests.support.differential import abi
 from tests.support.differential.calls import Calls
 from tests.support.differential.world import GENESIS, Action, World
-from tests.support.model.structs import CANCEL_PROPOSED, MAX_WORD, OPEN, PENDING, PROPOSED, ZERO
+from tests.support.model import FUNCTIONS
+from tests.support.model.structs import CANCEL_PROPOSED, CLAIMED, MAX_WORD, OPEN, PENDING, PROPOSED, ZERO
 from tests.support.model.tokens import Behaviour
 
 # How often each function is tried; more where a call has many ways to go.
@@ -15,12 +16,12 @@ WEIGHTS = {
     "deposit_with_permit": 2,
     "withdraw": 4,
     "multicall": 3,
-    "create_market": 4,
+    "create_market": 3,
     "propose": 5,
     "veto": 0.5,
     "extend": 0.5,
-    "propose_cancel": 1,
-    "withdraw_cancel": 0.7,
+    "propose_cancel": 1.5,
+    "withdraw_cancel": 1,
     "confirm_cancel": 2,
     "fill": 16,
     "fill_batch": 3,
@@ -30,10 +31,10 @@ WEIGHTS = {
     "bump_epoch": 0.4,
     "deliver": 12,
     "deliver_batch": 5,
-    "set_auto_deliver": 4,
+    "set_auto_deliver": 2,
     "deliver_for": 7,
-    "slash": 6,
-    "slash_batch": 4,
+    "slash": 4,
+    "slash_batch": 3,
     "refund": 4,
     "refund_batch": 3,
     "mutual_close": 2,
@@ -42,18 +43,18 @@ WEIGHTS = {
     "attest": 10,
     "dispute": 7,
     "finalize": 6,
-    "rule": 2,
+    "rule": 1,
     "appeal": 5,
     "rule_timeout": 4,
     "set_fee": 1,
-    "set_pay_token": 0.6,
-    "set_guardian": 0.4,
+    "set_pay_token": 0.9,
+    "set_guardian": 0.8,
     "set_fee_recipient": 0.6,
     "pause_entry": 0.7,
     "collect_fees": 1,
     "transfer_ownership": 0.7,
     "accept_ownership": 0.7,
-    "renounce_ownership": 0.2,
+    "renounce_ownership": 0.5,
     "issuer": 2.5,
 }
 STRIKES = (("bump_epoch",), ("collect_fees", 0), ("withdraw", 0, 1, 0))
@@ -64,32 +65,44 @@ class Driver(Calls):
         super().__init__(random.Random(seed), world, GENESIS + 1000)  # noqa: S311  # the seed must give the same calls again
         self._names = list(WEIGHTS)
         self._weights = list(WEIGHTS.values())
+        self._before = world.counts.copy()
 
     def next(self) -> Action:
         self._pass_time()
         while True:
-            ready = self._ready() if self.luck(0.45) else ()
+            ready = self._ready() if self.luck(0.4) else self._unseen("accepted") if self.luck(0.15) else []
             name = self.rng.choice(ready) if ready else self.rng.choices(self._names, self._weights)[0]
             if name == "issuer":
                 return self._issuer()
             found = getattr(self, name)()
             if found:
-                return Action(name, found[0], self.now, found[1])
+                caller = self.person() if name in self._unseen("refused") and self.luck(0.3) else found[0]
+                return Action(name, caller, self.now, found[1])
+
+    def _unseen(self, answer: str) -> list[str]:
+        """Functions that nobody got that answer from in this run."""
+        counts, before = self.world.counts, self._before
+        return [name for name in FUNCTIONS if counts[name, answer] == before[name, answer]]
 
     def _ready(self) -> list[str]:
         """What somebody waits for now."""
         claims = [state.claim for state in self.open_deals() if state.claim]
         found = [] if len(self.trading()) > 1 else ["create_market", "fill"]
         if self.deliverable():
-            found += ["deliver", "deliver_for", "set_auto_deliver"]
+            found += ["deliver", "deliver", "deliver_for"]
+            found.append(self.one("set_auto_deliver", "deliver_for", "deliver_batch"))
         if self.attestable():
             found += ["attest", "attest", "dispute"]
-        if claims:
-            found += ["dispute", "appeal"] if self.luck(0.5) else ["rule"]
-        if any(claim.until < self.now for claim in claims):
-            found += ["finalize", "rule_timeout"]
-        if self.slashable():
-            found += ["slash", "slash_batch"]
+        waiting = [claim for claim in claims if claim.until >= self.now]
+        if any(claim.phase == CLAIMED for claim in waiting):
+            found += ["dispute", "dispute"]
+        if any(claim.phase != CLAIMED for claim in waiting):
+            found += ["appeal", "appeal", "rule"] if self.luck(0.5) else []
+        for claim in claims:
+            if claim.until < self.now:
+                found.append("finalize" if claim.phase == CLAIMED else "rule_timeout")
+        if self.slashable() and self.luck(0.3):
+            found.append(self.one("slash", "slash_batch"))
         proposed = self.markets(PROPOSED)
         if any(not market.extended and self.now <= market.settlement.start for market in proposed):
             found += ["extend", "extend", "veto"] if self.luck(0.2) else []

@@ -54,7 +54,7 @@ class Subjects:
 
     def someone(self, wanted: str) -> str:
         """Who is asked for, mostly."""
-        return self.person() if self.luck(0.06) or wanted not in self.world.people else wanted
+        return self.person() if self.luck(0.1) or wanted not in self.world.people else wanted
 
     def token(self) -> str:
         return self.rng.choice(self.world.tokens)
@@ -83,7 +83,8 @@ class Subjects:
             return self.any_of(self.markets())
         found = self.markets(status)
         if status == OPEN:
-            found = [market for market in found if market.terms.long_stop >= self.now] or found
+            running = [market for market in found if market.terms.long_stop >= self.now]
+            found = running or (found if self.luck(0.1) else [])
         return self.any_of(found)
 
     def terms(self, market: Market) -> MarketTerms:
@@ -105,6 +106,11 @@ class Subjects:
                 and settlement in {None, market.terms.settlement}
             )
         )
+
+    def movable(self) -> list[DealState]:
+        """Deals whose places may change hands."""
+        keys = self.trading() if not self.luck(0.05) else self.model.markets
+        return [state for state in self.open_deals() if state.deal.market in keys]
 
     def subject(self, wanted: list[DealState]) -> DealState | None:
         """One of the wanted, now and then any other."""
@@ -183,7 +189,7 @@ class Subjects:
         key = like.market if like else self.model.names.key(market.terms)
         pay_token = like.pay_token if like else market.terms.pay_token
         scale = self.scale(pay_token)
-        units = like.units if like else self.one(1, 2, 7, 100, 1000, 10**18, 3 * 10**24)
+        units = like.units if like else self.one(1, 2, 7, 100, 1000, 10**6, 10**18)
         payment = self.one(1, 13, scale, 7 * scale + 3, self.rng.randrange(1, 1000 * scale))
         collateral = self.one(0, 1, payment // 2, payment, 2 * payment, self.rng.randrange(1, 500 * scale))
         if like and not self.luck(0.15):  # a buyer pays at least what is asked, and asks at most what backs it
