@@ -12,10 +12,10 @@ from escrow.contracts.clearsigning import files
 from escrow.contracts.clearsigning.formats import CALLS, MESSAGES
 from escrow.contracts.deploy import records
 
+ABI = {contract: json.loads((build.HERE / "artifacts" / f"{contract}.json").read_text())["abi"] for contract in CALLS}
+SIGNED = {contract: files.messages(contract, abi, []) for contract, abi in ABI.items()}
+CALLED = {contract: files.calls(contract, abi, []) for contract, abi in ABI.items()}
 CONTRACT = "OTCEscrow"
-ABI = json.loads((build.HERE / "artifacts" / f"{CONTRACT}.json").read_text())["abi"]
-SIGNED = files.messages(CONTRACT, ABI, [])
-CALLED = files.calls(CONTRACT, ABI, [])
 FORMATS = {
     "raw": (None, set()),
     "addressName": ({"types"}, {"address"}),
@@ -25,6 +25,7 @@ FORMATS = {
     "unit": ({"base", "decimals"}, {"uint256", "uint16"}),
     "enum": ({"$ref"}, {"uint8"}),
     "calldata": ({"calleePath"}, {"bytes"}),
+    "nftName": ({"collectionPath"}, {"uint256"}),
 }
 
 
@@ -32,20 +33,23 @@ def leaves(fields, at=""):
     """Type by path of every value, as ERC-7730 spells paths."""
     found = {}
     for field in fields:
-        path, listed = f"{at}{field['name']}", ".[]" if field["type"].endswith("[]") else ""
+        path = f"{at}{field['name']}" + ".[]" * field["type"].count("[]")
         if "components" in field:
-            found |= leaves(field["components"], f"{path}{listed}.")
+            found |= leaves(field["components"], f"{path}.")
         else:
-            found[path + listed] = field["type"].removesuffix("[]")
+            found[path] = field["type"].replace("[]", "")
     return found
 
 
 def cases():
-    for schema in SIGNED["context"]["eip712"]["schemas"]:
-        name = schema["primaryType"]
-        yield pytest.param(SIGNED, name, leaves(schema["types"][name]), id=name)
-    for function in CALLED["context"]["contract"]["abi"]:
-        yield pytest.param(CALLED, files.signature(function), leaves(function["inputs"]), id=function["name"])
+    for contract in CALLS:
+        signed, called = SIGNED[contract], CALLED[contract]
+        for schema in signed["context"]["eip712"]["schemas"]:
+            name = schema["primaryType"]
+            yield pytest.param(signed, name, leaves(schema["types"][name]), id=f"{contract}-{name}")
+        for function in called["context"]["contract"]["abi"]:
+            values = leaves(function["inputs"])
+            yield pytest.param(called, files.signature(function), values, id=f"{contract}-{function['name']}")
 
 
 @pytest.mark.parametrize(("file", "key", "values"), list(cases()))
@@ -61,41 +65,52 @@ def test_every_value_is_shown_or_left_out_on_purpose(file, key, values):
         assert not types or values[field["path"]] in types, field
         assert 0 < len(field["label"]) <= 40
         given = field.get("params", {})
-        if "tokenPath" in given:
-            assert values[given["tokenPath"]] == "address"
+        for named in {"tokenPath", "collectionPath"} & set(given):
+            assert values[given[named]] == "address"
         if "$ref" in given:
             assert given["$ref"].startswith("$.metadata.enums.")
             assert given["$ref"].rpartition(".")[2] in file["metadata"]["enums"]
 
 
-def test_every_call_that_changes_something_has_a_format():
-    changing = {e["name"] for e in ABI if e["type"] == "function" and e["stateMutability"] not in {"view", "pure"}}
-    assert set(CALLS) == changing
+@pytest.mark.parametrize("contract", CALLS)
+def test_every_call_that_changes_something_has_a_format(contract):
+    functions = [entry for entry in ABI[contract] if entry["type"] == "function"]
+    changing = {entry["name"] for entry in functions if entry["stateMutability"] not in {"view", "pure"}}
+    answering = {"onERC721Received", "onERC1155Received", "onERC1155BatchReceived"}  # called by tokens, not by people
+    assert set(CALLS[contract]) == changing - answering
 
 
-def test_the_calls_are_the_contracts():
-    selectors = {name: "0x" + keccak(text=name)[:4].hex() for name in CALLED["display"]["formats"]}
+@pytest.mark.parametrize("contract", CALLS)
+def test_the_calls_are_the_contracts(contract):
+    called = CALLED[contract]
+    signatures = {files.signature(entry) for entry in ABI[contract] if entry["type"] == "function"}
+    assert set(called["display"]["formats"]) <= signatures
+    described = [files.signature(function) for function in called["context"]["contract"]["abi"]]
+    assert described == list(called["display"]["formats"])
+
+
+def test_the_selectors_are_the_bindings():
+    selectors = {name: "0x" + keccak(text=name)[:4].hex() for name in CALLED[CONTRACT]["display"]["formats"]}
     assert selectors.items() <= SELECTORS.items()
-    described = [files.signature(function) for function in CALLED["context"]["contract"]["abi"]]
-    assert described == list(CALLED["display"]["formats"])
 
 
-def test_names_are_the_interfaces_where_the_code_has_none():
+@pytest.mark.parametrize("contract", CALLS)
+def test_names_are_the_interfaces_where_the_code_has_none(contract):
     sources = "".join(path.read_text() for path in (build.HERE / "src" / "interfaces").glob("*.sol"))
-    for name, parameters in files.PARAMETERS.items():
-        found = re.search(rf"function {name}\(([^)]*)\)", sources)
-        assert found is not None
-        assert tuple(part.split()[-1] for part in found[1].split(",")) == parameters
-    assert all(field["name"] for function in CALLED["context"]["contract"]["abi"] for field in function["inputs"])
+    for name, parameters in files.PARAMETERS[contract].items():
+        found = re.findall(rf"function {name}\(([^)]*)\)", sources)
+        assert parameters in {tuple(part.split()[-1] for part in inside.split(",")) for inside in found}
+    assert all(f["name"] for entry in CALLED[contract]["context"]["contract"]["abi"] for f in entry["inputs"])
 
 
-def test_the_signed_types_are_those_that_the_contract_hashes():
+@pytest.mark.parametrize("contract", CALLS)
+def test_the_signed_types_are_those_that_the_contract_hashes(contract):
     sources = "".join(path.read_text() for path in sorted((build.HERE / "src").glob("*.sol")))
     hashed = {
         "".join(re.findall(r'"([^"]*)"', text)) for text in re.findall(r"_TYPEHASH =\s*keccak256\(([^;]*)\);", sources)
     }
     described = {}
-    for schema in SIGNED["context"]["eip712"]["schemas"]:
+    for schema in SIGNED[contract]["context"]["eip712"]["schemas"]:
         name = schema["primaryType"]
         members = ",".join(f"{member['type']} {member['name']}" for member in schema["types"][name])
         described[name] = f"{name}({members})"
@@ -104,7 +119,7 @@ def test_the_signed_types_are_those_that_the_contract_hashes():
     assert set(described) == set(MESSAGES)
     assert set(described.values()) == hashed
     assert {keccak(text=text) for text in described.values()} == set(hashing.TYPE_HASHES.values())
-    assert SIGNED["context"]["eip712"]["domain"] == {"name": hashing.NAME, "version": hashing.VERSION}
+    assert SIGNED[contract]["context"]["eip712"]["domain"] == {"name": hashing.NAME, "version": hashing.VERSION}
 
 
 def test_the_addresses_are_the_recorded_ones(tmp_path, monkeypatch):
@@ -114,11 +129,12 @@ def test_the_addresses_are_the_recorded_ones(tmp_path, monkeypatch):
         records.write({"contract": CONTRACT, "chain_id": chain_id, "address": address})
     records.write({"contract": "Another", "chain_id": 5, "address": address})
     wanted = [{"chainId": 1, "address": address}, {"chainId": 10, "address": address}]
-    made = {path.name: json.loads(text) for path, text in files.clear_signing_files(CONTRACT, ABI).items()}
+    made = {path.name: json.loads(text) for path, text in files.clear_signing_files(CONTRACT, ABI[CONTRACT]).items()}
     assert made[f"eip712-{CONTRACT}.json"]["context"]["eip712"]["deployments"] == wanted
     assert made[f"calldata-{CONTRACT}.json"]["context"]["contract"]["deployments"] == wanted
 
 
-def test_the_committed_files_are_up_to_date():
-    for path, text in files.clear_signing_files(CONTRACT, ABI).items():
+@pytest.mark.parametrize("contract", CALLS)
+def test_the_committed_files_are_up_to_date(contract):
+    for path, text in files.clear_signing_files(contract, ABI[contract]).items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `manage.py build_contracts` and commit"

@@ -18,11 +18,19 @@ DOMAIN_MEMBERS: Final = (
     ("verifyingContract", "address"),
 )
 # Names of parameters where the sources have none or short ones: an ABI's names are for people, selectors don't know them.
-PARAMETERS: Final = {
+COMMON_PARAMETERS: Final = {
     "fill": ("offer", "signature", "units", "takerRef"),
-    "deliverFor": ("delivery",),
     "refundBatch": ("deals",),
     "slashBatch": ("items",),
+}
+PARAMETERS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
+    "OTCEscrow": {**COMMON_PARAMETERS, "deliverFor": ("delivery",)},
+    "RightsEscrow": {
+        **COMMON_PARAMETERS,
+        "propose": ("terms", "settlement", "rights"),
+        "deliver": ("delivery",),
+        "withdrawRight": ("token", "right", "amount", "to"),
+    },
 }
 
 Json = dict[str, Any]
@@ -64,10 +72,12 @@ def messages(contract: str, abi: list[Json], deployments: list[Json]) -> Json:
 def calls(contract: str, abi: list[Json], deployments: list[Json]) -> Json:
     """What wallets show of transactions to the contract at `deployments`."""
     functions = {
-        entry["name"]: _named(entry) for entry in abi if entry["type"] == "function" and entry["name"] in CALLS
+        entry["name"]: _named(entry, PARAMETERS[contract])
+        for entry in abi
+        if entry["type"] == "function" and entry["name"] in CALLS[contract]
     }
     context = {"contract": {"deployments": deployments, "abi": list(functions.values())}}
-    formats = {signature(entry): CALLS[name].json() for name, entry in functions.items()}
+    formats = {signature(entry): CALLS[contract][name].json() for name, entry in functions.items()}
     return _file(contract, context, ENUMS, formats)
 
 
@@ -92,10 +102,10 @@ def _type(field: Json) -> str:
     return kind
 
 
-def _named(function: Json) -> Json:
+def _named(function: Json, parameters: dict[str, tuple[str, ...]]) -> Json:
     """The function with names for all its parameters, and without what a wallet doesn't need."""
     fields = [_bare(field) for field in function["inputs"]]
-    for field, name in zip(fields, PARAMETERS.get(function["name"], ()), strict=False):
+    for field, name in zip(fields, parameters.get(function["name"], ()), strict=False):
         field["name"] = name
     return {"type": "function", "name": function["name"], "inputs": fields}
 

@@ -7,6 +7,7 @@ does not name its token (a resale, a close): its page says which deal it is of.
 from typing import Final
 
 from escrow.contracts.clearsigning.parts import (
+    Field,
     Format,
     Part,
     account,
@@ -138,7 +139,20 @@ def delivery(at: str = "delivery.") -> list[Part]:
     ]
 
 
-# What is signed, by primary type.
+def settlement(at: str = "settlement.") -> list[Part]:
+    return [
+        token(f"{at}token", "Token to deliver"),
+        raw(f"{at}ratioNum", "Tokens (smallest units)"),
+        raw(f"{at}ratioDen", "… for so many units"),
+        date(f"{at}start", "Delivery from"),
+        duration(f"{at}window", "Delivery window"),
+        percent(f"{at}tgeBps", "Share of the first tranche"),
+        raw(f"{at}tranches", "Tranches"),
+        duration(f"{at}period", "Time between tranches"),
+    ]
+
+
+# What is signed, by primary type: the same in every escrow.
 MESSAGES: Final[dict[str, Format]] = {
     "Offer": show("Post an offer", offer()),
     "Resale": show("Offer your place in a deal", resale()),
@@ -181,7 +195,8 @@ OFFERS: Final[dict[str, Format]] = {
     "bumpEpoch": show("Cancel all your offers"),
 }
 
-DEALS: Final[dict[str, Format]] = {
+TOKENS: Final[dict[str, Format]] = {
+    "propose": show("Propose settlement terms", settlement(), market()),
     "deliver": show("Deliver", delivery()),
     "deliverBatch": show("Deliver in several deals", delivery("deliveries.[].")),
     "deliverFor": show("Deliver for a seller", delivery()),
@@ -191,6 +206,35 @@ DEALS: Final[dict[str, Format]] = {
         raw("market", "Market"),
         hidden("token"),
     ),
+}
+
+RIGHTS: Final[dict[str, Format]] = {
+    "propose": show(
+        "Propose settlement terms",
+        settlement(),
+        raw("rights.idsRoot", "Root of the allowed ids (0: any)"),
+        raw("rights.semiFungible", "ERC-1155"),
+        market(),
+    ),
+    "deliver": show(
+        "Deliver rights",
+        raw("delivery.ids.[]", "Id"),
+        raw("delivery.amounts.[]", "Amount"),
+        raw("delivery.tranche", "Tranche (from 0)"),
+        raw("delivery.toEscrow", "Kept in the escrow for the buyer"),
+        deal("delivery.deal."),
+        hidden("delivery.proofs.[].[]"),
+    ),
+    "withdrawRight": show(
+        "Withdraw a right from escrow",
+        Field("right", "Right", "nftName", {"collectionPath": "token"}),
+        raw("amount", "Amount"),
+        account("to", "To"),
+        hidden("token"),
+    ),
+}
+
+DEALS: Final[dict[str, Format]] = {
     "slash": show("Claim a missed delivery", raw("tranche", "Tranche (from 0)"), deal()),
     "slashBatch": show("Claim missed deliveries", raw("items.[].tranche", "Tranche (from 0)"), deal("items.[].deal.")),
     "refund": show("Refund a deal", deal()),
@@ -227,18 +271,6 @@ ATTESTED: Final[dict[str, Format]] = {
 
 MARKETS: Final[dict[str, Format]] = {
     "createMarket": show("Create a market", market_whole()),
-    "propose": show(
-        "Propose settlement terms",
-        token("settlement.token", "Token to deliver"),
-        raw("settlement.ratioNum", "Tokens (smallest units)"),
-        raw("settlement.ratioDen", "… for so many units"),
-        date("settlement.start", "Delivery from"),
-        duration("settlement.window", "Delivery window"),
-        percent("settlement.tgeBps", "Share of the first tranche"),
-        raw("settlement.tranches", "Tranches"),
-        duration("settlement.period", "Time between tranches"),
-        market(),
-    ),
     "veto": show("Veto settlement terms", market()),
     "extend": show("Lengthen the delivery window", duration("extra", "By"), market()),
     "proposeCancel": show("Propose to cancel a market", market()),
@@ -257,8 +289,7 @@ OWNER: Final[dict[str, Format]] = {
     "renounceOwnership": show("Give up the ownership for ever"),
 }
 
-# What is called, by name.
-CALLS: Final[dict[str, Format]] = {
+COMMON: Final[dict[str, Format]] = {
     **FUNDS,
     **OFFERS,
     **DEALS,
@@ -266,4 +297,10 @@ CALLS: Final[dict[str, Format]] = {
     **MARKETS,
     **OWNER,
     "multicall": show("Several calls at once", calls("data.[]", "Call")),
+}
+
+# What is called, by contract and name.
+CALLS: Final[dict[str, dict[str, Format]]] = {
+    "OTCEscrow": {**COMMON, **TOKENS},
+    "RightsEscrow": {**COMMON, **RIGHTS},
 }
