@@ -164,6 +164,7 @@ def test_a_chain_without_the_factory_is_refused_with_what_to_do(chain, keystore,
     chain.rpc("anvil_setNonce", create2.FACTORY, "0x0")
     chain.set_balance(create2.FACTORY_SENDER, 10**16)
     chain.rpc("eth_sendRawTransaction", create2.FACTORY_TRANSACTION)
+    chain.mine()  # the node answers before it mines
     assert bytes.fromhex(chain.rpc("eth_getCode", create2.FACTORY, "latest")[2:]) == create2.FACTORY_CODE
     assert "deployed and verified" in deploy(chain, keystore)[0]
 
@@ -243,6 +244,7 @@ def test_a_changed_role_is_told_and_no_reason_to_refuse(chain, keystore, folder)
     chain.rpc("anvil_setCode", SAFE, "0x")  # the node lets only accounts without code send
     data = "0x8a0dac4a" + FEES[2:].rjust(64, "0")  # setGuardian(address)
     chain.rpc("eth_sendTransaction", {"from": SAFE, "to": PLAN.address, "data": data})
+    chain.mine()
     out, err = deploy(chain, {})
     assert "Escrow kept" in out
     assert f"its guardian became {to_checksum(FEES)}" in err
