@@ -2,49 +2,11 @@
 pragma solidity ^0.8.30;
 
 import {IEscrow, IOTCEscrow, Venue} from "./support/Venue.sol";
+import {LogBook} from "./support/LogBook.sol";
 import {Vm, vm} from "./support/Vm.sol";
 
 /// @title The logs alone rebuild every balance, every fee and every pre-image.
-contract ReplayTest is Venue {
-    mapping(address token => mapping(address user => uint256)) private _free;
-    mapping(address token => uint256) private _fees;
-    mapping(bytes32 id => IEscrow.Deal) private _deals;
-    bytes32[] private _ids;
-
-    function replay(Vm.Log memory log) private {
-        bytes32 topic = log.topics[0];
-        if (topic == IEscrow.Deposited.selector) {
-            _free[asAddress(log.topics[1])][asAddress(log.topics[2])] += abi.decode(log.data, (uint256));
-        } else if (topic == IEscrow.Withdrawn.selector) {
-            _free[asAddress(log.topics[1])][asAddress(log.topics[2])] -= abi.decode(log.data, (uint256));
-        } else if (topic == IEscrow.Filled.selector) {
-            (IEscrow.Deal memory deal,,) = abi.decode(log.data, (IEscrow.Deal, uint8, uint256));
-            _deals[deal.id] = deal;
-            _ids.push(deal.id);
-            _free[deal.payToken][deal.buyer] -= deal.payment;
-            _free[deal.payToken][deal.seller] -= deal.collateral;
-        } else if (topic == IOTCEscrow.Delivered.selector) {
-            (, uint256 received,, bool toEscrow) = abi.decode(log.data, (uint256, uint256, uint256, bool));
-            if (toEscrow) _free[asAddress(log.topics[2])][_deals[log.topics[1]].buyer] += received;
-        } else if (topic == IEscrow.Settled.selector) {
-            settled(_deals[log.topics[1]], log.data);
-        } else if (topic == IEscrow.FeesCollected.selector) {
-            _fees[asAddress(log.topics[1])] -= abi.decode(log.data, (uint256));
-        }
-    }
-
-    function settled(IEscrow.Deal storage deal, bytes memory data) private {
-        (,,, uint256 toBuyer, uint256 toSeller, uint256 fee) =
-            abi.decode(data, (uint256, uint8, bool, uint256, uint256, uint256));
-        _free[deal.payToken][deal.buyer] += toBuyer;
-        _free[deal.payToken][deal.seller] += toSeller;
-        _fees[deal.payToken] += fee;
-    }
-
-    function asAddress(bytes32 topic) private pure returns (address) {
-        return address(uint160(uint256(topic)));
-    }
-
+contract ReplayTest is Venue, LogBook {
     function fillOnce(IEscrow.Offer memory o, uint256 units) private {
         IEscrow.Fill memory f = fillOf(o, units);
         vm.prank(o.side == 1 ? buyer : seller);
@@ -60,8 +22,8 @@ contract ReplayTest is Venue {
     }
 
     function test_from_the_first_log_on() external {
-        _free[address(pay)][buyer] = free(buyer); // setUp's deposits came before the recording
-        _free[address(pay)][seller] = free(seller);
+        bookFree[address(pay)][buyer] = free(buyer); // setUp's deposits came before the recording
+        bookFree[address(pay)][seller] = free(seller);
         vm.recordLogs();
         IEscrow.Offer memory parts = sellOffer();
         parts.minFill = 1;
@@ -72,13 +34,13 @@ contract ReplayTest is Venue {
         takeLogs();
         settle();
         vm.startPrank(seller);
-        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[0]], true, 0, 99e18));
-        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[1]], false, 0, 50e18)); // in part
-        escrow.deliver(IOTCEscrow.Delivery(_deals[_ids[2]], true, 0, 301e18)); // more than due
+        escrow.deliver(IOTCEscrow.Delivery(bookDeals[bookIds[0]], true, 0, 99e18));
+        escrow.deliver(IOTCEscrow.Delivery(bookDeals[bookIds[1]], false, 0, 50e18)); // in part
+        escrow.deliver(IOTCEscrow.Delivery(bookDeals[bookIds[2]], true, 0, 301e18)); // more than due
         vm.stopPrank();
         vm.warp(block.timestamp + 7 * DAY + 1);
-        escrow.slash(_deals[_ids[1]], 0);
-        escrow.slash(_deals[_ids[3]], 0);
+        escrow.slash(bookDeals[bookIds[1]], 0);
+        escrow.slash(bookDeals[bookIds[3]], 0);
         escrow.collectFees(address(pay));
         vm.startPrank(buyer);
         escrow.withdraw(address(drop), 7, keeper);
@@ -86,13 +48,82 @@ contract ReplayTest is Venue {
         vm.stopPrank();
         takeLogs();
 
+        check();
+    }
+
+    function check() private view {
         address[2] memory tokens = [address(pay), address(drop)];
         for (uint256 k = 0; k < 2; ++k) {
-            eq(_free[tokens[k]][buyer], escrow.balances(tokens[k], buyer), "buyer");
-            eq(_free[tokens[k]][seller], escrow.balances(tokens[k], seller), "seller");
-            eq(_fees[tokens[k]], escrow.fees(tokens[k]), "fees");
+            eq(bookFree[tokens[k]][buyer], escrow.balances(tokens[k], buyer), "buyer");
+            eq(bookFree[tokens[k]][seller], escrow.balances(tokens[k], seller), "seller");
+            eq(bookFree[tokens[k]][keeper], escrow.balances(tokens[k], keeper), "keeper");
+            eq(bookFees[tokens[k]], escrow.fees(tokens[k]), "fees");
+        }
+        for (uint256 i = 0; i < bookIds.length; ++i) {
+            uint256 stored = uint256(escrow.deals(bookIds[i]));
+            uint256 outcome = bookOutcome[bookIds[i]];
+            if (outcome != 0) eq(stored, outcome, "outcome");
+            else eq(stored | 1, uint256(escrow.dealHash(bookDeals[bookIds[i]])) | 1, "pre-image");
+            if (outcome != 0) eq(bookLocked[bookIds[i]], 0, "all paid out");
         }
         solvent();
+    }
+
+    /// @dev A match, a gift, a sale of either place, a close by both, a dispute with its bond, a ruling, a neutral end.
+    function test_of_places_and_proofs() external {
+        vm.recordLogs();
+        fund(keeper);
+        takeLogs();
+        bookFree[address(pay)][buyer] = free(buyer); // setUp's deposits came before the recording
+        bookFree[address(pay)][seller] = free(seller);
+        useAttested();
+        for (uint256 i = 0; i < 5; ++i) {
+            (IEscrow.Offer memory b, IEscrow.Offer memory s) = (buyOffer(), sellOffer());
+            s.payment = 901;
+            escrow.matchOffers(b, signed(b), s, signed(s), 100);
+        }
+        takeLogs();
+        vm.prank(buyer);
+        escrow.transferPosition(bookDeals[bookIds[0]], 0, keeper, bytes32("ref"));
+        takeLogs();
+        resell(1, 0, 40, true);
+        resell(2, 1, 30, false);
+        close(bookDeals[bookIds[3]]);
+        takeLogs();
+        check();
+        IEscrow.SettlementTerms memory st = plainSettlement();
+        st.token = address(0);
+        settle(st);
+        attest(bookDeals[bookIds[0]], 100);
+        attest(bookDeals[bookIds[1]], 50);
+        dispute(keeper, bookDeals[bookIds[0]]);
+        dispute(keeper, bookDeals[bookIds[2]]); // its seller by now
+        takeLogs();
+        check();
+        vm.startPrank(arbitrator);
+        escrow.appeal(bookDeals[bookIds[0]], terms);
+        escrow.rule(bookDeals[bookIds[0]], terms, 123);
+        vm.stopPrank();
+        vm.warp(block.timestamp + 8 * DAY);
+        escrow.finalize(bookDeals[bookIds[1]]);
+        escrow.ruleTimeout(bookDeals[bookIds[2]]);
+        escrow.slash(bookDeals[bookIds[4]], 0);
+        takeLogs();
+        check();
+    }
+
+    function resell(uint256 i, uint8 side, uint256 price, bool listerPays) private {
+        IEscrow.Deal memory deal = bookDeals[bookIds[i]];
+        bytes memory data = resaleCall(deal, listing(deal, side, price, listerPays));
+        vm.prank(keeper);
+        (bool success,) = address(escrow).call(data);
+        ok(success, "sold");
+        takeLogs();
+    }
+
+    function close(IEscrow.Deal memory deal) private {
+        (bool success,) = address(escrow).call(closeCall(deal, 50, deal.payment + deal.collateral - 50));
+        ok(success, "closed by both");
     }
 
     function test_pre_images() external {

@@ -201,11 +201,11 @@ contract Settlers is Traders {
     function transferPosition(uint256 which, uint8 side, uint256 to, uint256 caller) external watched {
         if (_positions.length == 0) return;
         Position storage p = _pick(_mix(which), _any);
-        side %= 2;
+        side = side % 8 == 0 ? 1 : 0; // a seller's place is not given
         address holder = side == 0 ? p.deal.buyer : p.deal.seller;
         address by = caller % 4 == 0 ? users[caller / 4 % USERS] : holder;
         address receiver = users[to % USERS];
-        bool must = p.outcome == 0 && by == holder && _tradable(_ventures[p.market]) && _outsider(p, receiver);
+        bool must = side == 0 && p.outcome == 0 && by == holder && _tradable(_ventures[p.market]) && _outsider(p, receiver);
         vm.prank(by);
         try escrow.transferPosition(p.deal, side, receiver, bytes32(to)) {
             if (!must) ++wrongHands;
