@@ -191,6 +191,46 @@ contract KeyTheftTest is Thief {
         return (losses(), which == 0 ? _ofMarket(target) : which == 1 ? _ofSleepers() : _ofDisputes());
     }
 
+    /// @dev Thieves with every key, and with none, got something done with every function.
+    function test_the_thieves_reach_every_function() external {
+        VmState state = VmState(address(vm));
+        bool[] memory reached = new bool[](functions().length);
+        for (uint256 seed = 0; seed < 20; ++seed) {
+            uint256 before = state.snapshotState();
+            bool[] memory now_ = this.reach(seed);
+            state.revertToState(before);
+            bool all = true;
+            for (uint256 i = 0; i < reached.length; ++i) {
+                reached[i] = reached[i] || now_[i];
+                all = all && reached[i];
+            }
+            if (all) return;
+        }
+        uint256 never;
+        for (uint256 i = 0; i < reached.length; ++i) {
+            if (!reached[i]) never |= 1 << i;
+        }
+        eq(never, 0, "functions that no thief ever called with success, as bits");
+    }
+
+    function reach(uint256 seed) external returns (bool[] memory reached) {
+        target = seed % 3;
+        for (uint256 m = 0; m < 3; ++m) {
+            if (seed % 2 == 0) steal(listed[m].resolver);
+            if (seed % 4 < 2) steal(listed[m].guardian);
+        }
+        if (seed % 2 == 0) steal(owner);
+        if (seed % 2 == 0) steal(pauser);
+        if (seed % 3 != 0) steal(listed[ATTESTED].attestor);
+        if (seed % 3 != 1) steal(listed[ATTESTED].arbitrator);
+        thirtyDays(seed);
+        bytes4[] memory all = functions();
+        reached = new bool[](all.length);
+        for (uint256 i = 0; i < all.length; ++i) {
+            reached[i] = worked[all[i]] != 0;
+        }
+    }
+
     // ------------------------------------------------------------------ attacks by hand
 
     /// @dev The seller lets keepers deliver his 60 units. Somebody makes him the seller of a million for a payment of 1.

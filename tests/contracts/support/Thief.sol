@@ -292,7 +292,7 @@ abstract contract Thief is Town {
             _send(_as(t.attestor), abi.encodeCall(IEscrow.attest, (d, t, a, sign(keys[helpers[0]], keccak256("no")))));
         }
         if (what == 3 || what == 4) {
-            _send(_as(roll(2) == 0 ? d.buyer : d.seller), abi.encodeCall(IEscrow.dispute, (d, t, bytes32(0))));
+            _send(_as(honest[d.buyer] ? d.seller : d.buyer), abi.encodeCall(IEscrow.dispute, (d, t, bytes32(0))));
         }
         if (what == 5) _send(_thief(), abi.encodeCall(IEscrow.finalize, (d)));
         if (what == 6) {
@@ -349,9 +349,9 @@ abstract contract Thief is Town {
         if (what == 8 && roll(8) == 0) _send(from, abi.encodeCall(IVenue.renounceOwnership, ()));
     }
 
-    /// @notice What the thieves call, but for `depositWithPermit` (as deposit) and `multicall` (around all).
+    /// @notice What the thieves call, but for `multicall` (around all), and what keepers are always quicker to do.
     function functions() internal pure returns (bytes4[] memory list) {
-        bytes4[36] memory all = [
+        bytes4[33] memory all = [
             IEscrow.deposit.selector,
             IEscrow.withdraw.selector,
             IEscrow.collectFees.selector,
@@ -372,16 +372,13 @@ abstract contract Thief is Town {
             IOTCEscrow.deliverBatch.selector,
             IOTCEscrow.deliverFor.selector,
             IOTCEscrow.setAutoDeliver.selector,
-            IEscrow.slash.selector,
             IEscrow.slashBatch.selector,
             IEscrow.refundBatch.selector,
             IEscrow.mutualClose.selector,
             IEscrow.attest.selector,
             IEscrow.dispute.selector,
-            IEscrow.finalize.selector,
             IEscrow.rule.selector,
             IEscrow.appeal.selector,
-            IEscrow.ruleTimeout.selector,
             IEscrow.transferPosition.selector,
             IEscrow.fillResale.selector,
             IEscrow.setFee.selector,
