@@ -4,6 +4,7 @@ from typing import Any
 
 from escrow.models import (
     Account,
+    AutoDelivery,
     Block,
     ChainCursor,
     ChainEvent,
@@ -35,6 +36,15 @@ DEAL = [
     "paid_to_buyer",
     "paid_to_seller",
     "fee_paid",
+    "matched_offer_hash",
+    "phase",
+    "phase_until",
+    "attested_units",
+    "attestation_evidence",
+    "disputed_by",
+    "dispute_evidence",
+    "bond",
+    "appeals",
 ]
 TERMS = [
     "market__market_id",
@@ -95,6 +105,21 @@ def projection_state(chain: Chain) -> dict[str, Any]:
             "tranches__number",
             "tranches__delivered",
             "tranches__outcome",
+        ),
+        "changes of hands": rows(
+            deals.filter(transfers__isnull=False),
+            "deal_id",
+            "transfers__side",
+            "transfers__from_address",
+            "transfers__to_address",
+            "transfers__ref",
+            "transfers__opened_at",
+            "transfers__price",
+            "transfers__lister_pays",
+            *place("transfers__event__"),
+        ),
+        "approvals": rows(
+            AutoDelivery.objects.filter(chain=chain, amount__gt=0), "seller", "market_id", "token", "amount"
         ),
         "terms": rows(SettlementTerms.objects.filter(market__chain=chain), *TERMS, *place("event__")),
         "records": rows(
