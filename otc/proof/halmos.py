@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -72,7 +73,15 @@ def run(say: Callable[[str], None], *, only: str = "", seconds: int = 300, jobs:
         say(f"no check is named like {only}")
         return 1
     binaries = tools.ready("halmos")
-    folder = prepare()
+    with tempfile.TemporaryDirectory(prefix="run-", dir=tools.folder("halmos")) as name:
+        folder = Path(name)  # of this run alone
+        prepare(folder)
+        return _run(say, wanted, folder, binaries, seconds, jobs)
+
+
+def _run(
+    say: Callable[[str], None], wanted: Sequence[str], folder: Path, binaries: Path, seconds: int, jobs: int
+) -> int:
     environment = {**project.environment(binaries), "PYTHONUNBUFFERED": "1", "COLUMNS": "400"}
     subprocess.run(["forge", "build", "--ast"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
 
@@ -89,16 +98,14 @@ def run(say: Callable[[str], None], *, only: str = "", seconds: int = 300, jobs:
     return _summary(say, outcomes, time.monotonic() - began)
 
 
-def prepare() -> Path:
-    """A private forge project: the committed checks, the interfaces, and the shipped byte code as a constant."""
-    folder = tools.folder("halmos") / "project"
+def prepare(folder: Path) -> None:
+    """Makes `folder` a forge project: the committed checks, the interfaces, and the shipped byte code as a constant."""
     project.make(folder, more=project.OPTIMIZED)
     shutil.copytree(TESTS, folder / "test", dirs_exist_ok=True)
     shutil.copytree(project.CONTRACTS / "src" / "interfaces", folder / "src" / "interfaces")
     code = json.loads(symbolic.ARTIFACT.read_text(encoding="utf-8"))["bytecode"].removeprefix("0x")
     shipped = f'// SPDX-License-Identifier: MIT\npragma solidity ^0.8.30;\n\nbytes constant SHIPPED = hex"{code}";\n'
     (folder / "test" / "Shipped.sol").write_text(shipped, encoding="utf-8")
-    return folder
 
 
 def _told(say: Callable[[str], None], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
