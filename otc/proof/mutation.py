@@ -104,12 +104,12 @@ class Bench:
         project.copy_sources(self.build)
         for folder in (self.contracts / "src", self.contracts / "artifacts", self.tests):
             shutil.rmtree(folder, ignore_errors=True)  # but not what forge has compiled
-        keep = shutil.ignore_patterns("out", "cache", "node_modules", "__pycache__")
+        keep = shutil.ignore_patterns("out", "cache", "node_modules", "__pycache__", "solc-wrapper.js")
         shutil.copytree(project.CONTRACTS, self.contracts, ignore=keep, dirs_exist_ok=True)
         shutil.copytree(PROJECT / "tests" / "contracts", self.tests)
         project.link_packages(self.contracts)
         wrapper = self.contracts / "solc-wrapper.js"
-        wrapper.unlink()
+        wrapper.unlink(missing_ok=True)
         wrapper.symlink_to(project.CONTRACTS / "solc-wrapper.js")
 
     def prove_sound(self) -> None:
