@@ -261,7 +261,7 @@ class Subjects:
             return self.one(*[offer.units] * 14, 1, 0)
         least = min(left, offer.min_fill)
         fitting = (left, least, least, max(least, left // 2), self.rng.randrange(least, left + 1))
-        return self.one(*fitting * 3, left + 1, least - 1)
+        return self.one(*fitting * 3, left + 1, max(0, least - 1))
 
     def taker(self, offer: Offer) -> str:
         """Who may fill: the named one, else one who is not the maker."""
