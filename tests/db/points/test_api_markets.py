@@ -46,7 +46,9 @@ def test_a_market_from_terms_to_list(team, anyone, chain, program):
         ({"resolver": "0x" + "00" * 20}, "resolver"),
         ({"guardian": rows.RESOLVER}, "guardian"),
         ({"attestor": rows.RESOLVER}, "attestor"),
-        ({"settlement": 1}, "settlement"),
+        ({"settlement": 2}, "settlement"),
+        ({"settlement": 1}, "attestor"),
+        ({"bond_bps": 1}, "bond_bps"),
         ({"objection": DAY - 1}, "objection"),
         ({"objection": 30 * DAY + 1}, "objection"),
         ({"min_window": DAY - 1}, "min_window"),
@@ -65,6 +67,26 @@ def test_terms_that_the_contract_would_refuse(team, chain, program, changes, fie
     assert refused.status_code in {400, 404}
     assert fields_of(refused) == [field]
     assert Market.objects.count() == 1
+
+
+def test_attested_terms_from_request_to_market(team, anyone, chain, program):
+    rows.market(chain)
+    proof = {
+        "settlement": 1,
+        "attestor": rows.SELLER,
+        "arbitrator": rows.BUYER,
+        "challenge": 86_400,
+        "arbitration_window": 172_800,
+        "bond_bps": 500,
+    }
+    made = team.post("markets", market_body(chain, **proof))
+    assert made.status_code == 201, made.json()
+    terms = anyone.get(f"markets/{made.json()['market_id']}").json()["terms"]
+    assert {name: terms[name] for name in proof} == {
+        **proof,
+        "attestor": to_checksum(rows.SELLER),
+        "arbitrator": to_checksum(rows.BUYER),
+    }
 
 
 def test_a_token_that_is_no_longer_taken_opens_no_market(team, chain, program):
