@@ -52,7 +52,7 @@ class FakeChain:
         """One more block, of random actions unless `events` are given."""
         number = len(self.blocks)
         parent = self.blocks[-1].hash if self.blocks else "0x" + "00" * 32
-        events = self.escrow.block(6) if events is None else events
+        events = self.escrow.block(8) if events is None else events
         digest = sha256(f"{parent}|{self._forks}|{number}|{events!r}".encode()).hexdigest()
         logs = [self._log(number, "0x" + digest, index, event) for index, event in enumerate(events)]
         if self.rng.random() < 0.05:

@@ -6,85 +6,37 @@ a market is final is an action of its own.
 
 import random
 from copy import deepcopy
-from dataclasses import dataclass, field
 
 from escrow.contracts import bindings
 from escrow.domain import payouts
+from tests.sim.fake_state import FakeDeal, FakeMarket, OfferSeed, State
+from tests.sim.fake_steps import BOND_BPS, WholeProtocol, word
 
+__all__ = ["SETTLEMENT_TOKEN", "TOKENS", "USERS", "FakeDeal", "FakeEscrow", "OfferSeed", "State", "word"]
 TOKENS = ["0x" + f"{n:02x}" * 20 for n in (0x70, 0x71)]
 SETTLEMENT_TOKEN = "0x" + "77" * 20
 USERS = ["0x" + f"{n:02x}" * 20 for n in range(0xA0, 0xA8)]
 ZERO = "0x" + "00" * 20
+DEALS_WANTED, PATIENCE = 5, 0.85  # how long markets stay open
 
 
-def word(value: int) -> str:
-    return f"0x{value:064x}"
-
-
-@dataclass(frozen=True)
-class OfferSeed:
-    """A signed offer that anyone may fill; `min_fill == units`: all or none."""
-
-    hash: str
-    maker: str
-    side: int
-    market: str
-    token: str
-    units: int
-    payment: int
-    collateral: int
-    min_fill: int
-    salt: int
-
-
-@dataclass
-class FakeMarket:
-    token: str
-    status: int = 0
-    final: bool = False
-    terms: payouts.Terms | None = None
-
-
-@dataclass
-class FakeDeal:
-    struct: bindings.Deal
-    outcome: int = 0
-    delivered: dict[int, int] = field(default_factory=dict)
-    resolved: dict[int, int] = field(default_factory=dict)
-
-
-@dataclass
-class State:
-    """The contract's storage, as far as it can be told from logs."""
-
-    balances: dict[tuple[str, str], int] = field(default_factory=dict)
-    fees: dict[str, int] = field(default_factory=dict)
-    liabilities: dict[str, int] = field(default_factory=dict)
-    allowed: dict[str, bool] = field(default_factory=dict)
-    markets: dict[str, FakeMarket] = field(default_factory=dict)
-    deals: dict[str, FakeDeal] = field(default_factory=dict)
-    filled: dict[str, int] = field(default_factory=dict)
-    cancelled: set[str] = field(default_factory=set)
-    epochs: dict[str, int] = field(default_factory=dict)
-    nonces: dict[tuple[str, int], int] = field(default_factory=dict)
-    fee_bps: int = 0
-    paused_until: int = 0
-
-    def credit(self, token: str, user: str, amount: int) -> None:
-        self.balances[token, user] = self.balances.get((token, user), 0) + amount
-        assert self.balances[token, user] >= 0
-
-    def free(self, token: str, user: str) -> int:
-        return self.balances.get((token, user), 0)
-
-
-class FakeEscrow:
+class FakeEscrow(WholeProtocol):
     """Draws actions that the contract would accept in `state`, applies them, and returns their events."""
 
-    def __init__(self, rng: random.Random, markets: dict[str, str], offers: list[OfferSeed]) -> None:
+    users = USERS
+    settlement_token = SETTLEMENT_TOKEN
+
+    def __init__(
+        self,
+        rng: random.Random,
+        markets: dict[str, str],
+        offers: list[OfferSeed],
+        *,
+        attested: frozenset[str] = frozenset(),
+    ) -> None:
         self.rng = rng
         self.offers = offers
-        self.state = State(markets={market: FakeMarket(token) for market, token in markets.items()})
+        self.state = State(markets={market: FakeMarket(token, market in attested) for market, token in markets.items()})
 
     def snapshot(self) -> State:
         return deepcopy(self.state)
@@ -92,15 +44,24 @@ class FakeEscrow:
     def block(self, size: int) -> list[bindings.Event]:
         """The events of a block of at most `size` actions."""
         actions = [
-            (self.deposit, 6),
-            (self.fill, 10),
-            (self.deliver, 6),
+            (self.deposit, 10),
+            (self.fill, 16),
+            (self.deliver, 8),
             (self.slash, 3),
-            (self.market_step, 3),
+            (self.market_step, 8),
             (self.refund, 2),
             (self.withdraw, 2),
             (self.maker_step, 2),
             (self.admin_step, 1),
+            (self.match, 4),
+            (self.give_away, 2),
+            (self.resell, 3),
+            (self.approve, 1),
+            (self.attest, 4),
+            (self.dispute, 3),
+            (self.appeal, 3),
+            (self.end_attested, 3),
+            (self.close_by_both, 1),
         ]
         chosen = self.rng.choices([a for a, _ in actions], [w for _, w in actions], k=self.rng.randint(0, size))
         return [event for action in chosen for event in action()]
@@ -137,11 +98,8 @@ class FakeEscrow:
         market = self.state.markets[market_id]
         if market.status == 0:
             return self._create(market_id, market)
-        if market.status == 1 and self.rng.random() < 0.6:
-            return self._propose(market_id, market)
         if market.status == 1:
-            market.status = 3
-            return [bindings.CancelProposed(market=market_id, confirmable_at=9)]
+            return self._open_step(market_id, market)
         if market.status == 2:
             return self._proposed_step(market_id, market)
         if market.status == 3:
@@ -150,6 +108,15 @@ class FakeEscrow:
             return [kind(market=market_id)]
         return []
 
+    def _open_step(self, market_id: str, market: FakeMarket) -> list[bindings.Event]:
+        deals = sum(deal.struct.market == market_id for deal in self.state.deals.values())
+        if deals < DEALS_WANTED and self.rng.random() < PATIENCE:
+            return []
+        if self.rng.random() < 0.8:
+            return self._propose(market_id, market)
+        market.status = 3
+        return [bindings.CancelProposed(market=market_id, confirmable_at=9)]
+
     def _create(self, market_id: str, market: FakeMarket) -> list[bindings.Event]:
         if not self.state.allowed.get(market.token):
             return []
@@ -157,17 +124,17 @@ class FakeEscrow:
         terms = bindings.MarketTerms(
             resolver=USERS[0],
             guardian=USERS[1],
-            attestor=ZERO,
-            arbitrator=ZERO,
+            attestor=USERS[2] if market.attested else ZERO,
+            arbitrator=USERS[3] if market.attested else ZERO,
             pay_token=market.token,
             kind=0,
-            settlement=0,
+            settlement=int(market.attested),
             objection=86_400,
             min_window=86_400,
             max_window=864_000,
-            challenge=0,
-            arbitration_window=0,
-            bond_bps=0,
+            challenge=86_400 if market.attested else 0,
+            arbitration_window=86_400 if market.attested else 0,
+            bond_bps=BOND_BPS if market.attested else 0,
             long_stop=2_000_000_000,
             max_ratio_num=0,
             max_ratio_den=0,
@@ -176,9 +143,9 @@ class FakeEscrow:
         return [bindings.MarketCreated(market=market_id, terms=terms)]
 
     def _propose(self, market_id: str, market: FakeMarket) -> list[bindings.Event]:
-        many = self.rng.random() < 0.5
+        many = not market.attested and self.rng.random() < 0.5
         settlement = bindings.SettlementTerms(
-            token=SETTLEMENT_TOKEN,
+            token=ZERO if market.attested else SETTLEMENT_TOKEN,
             ratio_num=self.rng.randint(1, 50),
             ratio_den=self.rng.randint(1, 7),
             start=1_000_000,
@@ -203,7 +170,7 @@ class FakeEscrow:
         if market.final:
             return []
         choice = self.rng.random()
-        if choice < 0.3:
+        if choice < 0.2:
             market.status, market.terms = 1, None
             return [bindings.Vetoed(market=market_id)]
         market.final = True
@@ -212,10 +179,14 @@ class FakeEscrow:
     # ------------------------------------------------------------ offers
 
     def fill(self) -> list[bindings.Event]:
-        state, offer, taker = self.state, self.rng.choice(self.offers), self.rng.choice(USERS)
+        state, taker = self.state, self.rng.choice(USERS)
+        tradable = [offer for offer in self.offers if state.markets[offer.market].status == 1]
+        if not tradable:
+            return []
+        offer = self.rng.choice(tradable)
         before = state.filled.get(offer.hash, 0)
         left = offer.units - before
-        if state.markets[offer.market].status != 1 or offer.hash in state.cancelled or not left or taker == offer.maker:
+        if offer.hash in state.cancelled or not left or taker == offer.maker:
             return []
         units = left if offer.min_fill == offer.units else self.rng.randint(min(offer.min_fill, left), left)
         payment = offer.payment * (before + units) // offer.units - offer.payment * before // offer.units
@@ -223,6 +194,12 @@ class FakeEscrow:
         buyer, seller = (offer.maker, taker) if offer.side == 0 else (taker, offer.maker)
         if payment == 0 or state.free(offer.token, buyer) < payment or state.free(offer.token, seller) < collateral:
             return []
+        return [self._opened(offer, before, units, payment, collateral, buyer=buyer, seller=seller)]
+
+    def _opened(
+        self, offer: OfferSeed, before: int, units: int, payment: int, collateral: int, *, buyer: str, seller: str
+    ) -> bindings.Filled:
+        state = self.state
         state.credit(offer.token, buyer, -payment)
         state.credit(offer.token, seller, -collateral)
         state.filled[offer.hash] = before + units
@@ -240,17 +217,10 @@ class FakeEscrow:
             seller_ref=word(0),
             opened_at=1_000,
         )
-        state.deals[deal.id] = FakeDeal(deal)
-        return [
-            bindings.Filled(
-                offer_hash=offer.hash,
-                buyer=buyer,
-                seller=seller,
-                deal=deal,
-                maker_side=offer.side,
-                filled=before + units,
-            )
-        ]
+        state.deals[deal.id] = FakeDeal(deal, payment + collateral)
+        return bindings.Filled(
+            offer_hash=offer.hash, buyer=buyer, seller=seller, deal=deal, maker_side=offer.side, filled=before + units
+        )
 
     def maker_step(self) -> list[bindings.Event]:
         state, offer = self.state, self.rng.choice(self.offers)
@@ -269,15 +239,9 @@ class FakeEscrow:
 
     # ------------------------------------------------------------ settlement
 
-    def _open_deal(self, *statuses: int, final: bool = False) -> FakeDeal | None:
-        deals = [
-            deal
-            for deal in self.state.deals.values()
-            if not deal.outcome
-            and (market := self.state.markets[deal.struct.market]).status in statuses
-            and market.final >= final
-        ]
-        return self.rng.choice(deals) if deals else None
+    def _late_deal(self, *, attested: bool) -> FakeDeal | None:
+        """An open deal under final terms, untouched when its market is attested."""
+        return self._chosen(lambda deal, market: market.final and not deal.phase and market.attested <= attested)
 
     def _tranche(self, deal: FakeDeal) -> tuple[int, int, int, int]:
         """(tranche, due, payment share, collateral share) of an unresolved one."""
@@ -301,7 +265,7 @@ class FakeEscrow:
         return True
 
     def deliver(self) -> list[bindings.Event]:
-        deal = self._open_deal(2, final=True)
+        deal = self._late_deal(attested=False)
         if deal is None:
             return []
         number, whole, payment, collateral = self._tranche(deal)
@@ -318,6 +282,7 @@ class FakeEscrow:
         )
         closed = self._resolve(deal, number, 1) if after == whole else False
         deal.delivered[number] = after
+        deal.locked -= paid.to_seller + paid.fee
         self.state.credit(struct.pay_token, struct.seller, paid.to_seller)
         self.state.fees[struct.pay_token] = self.state.fees.get(struct.pay_token, 0) + paid.fee
         outcome = 1 if after == whole else 0
@@ -342,7 +307,7 @@ class FakeEscrow:
         ]
 
     def slash(self) -> list[bindings.Event]:
-        deal = self._open_deal(2, final=True)
+        deal = self._late_deal(attested=True)
         if deal is None:
             return []
         number, whole, payment, collateral = self._tranche(deal)
@@ -350,6 +315,7 @@ class FakeEscrow:
             payment=payment, collateral=collateral, delivered=deal.delivered.get(number, 0), whole=whole
         )
         closed = self._resolve(deal, number, 2)
+        deal.locked -= paid.to_buyer
         self.state.credit(deal.struct.pay_token, deal.struct.buyer, paid.to_buyer)
         return [
             bindings.Settled(
@@ -364,23 +330,8 @@ class FakeEscrow:
         ]
 
     def refund(self) -> list[bindings.Event]:
-        deal = self._open_deal(4)
-        if deal is None:
-            return []
-        struct, deal.outcome = deal.struct, 3
-        self.state.credit(struct.pay_token, struct.buyer, struct.payment)
-        self.state.credit(struct.pay_token, struct.seller, struct.collateral)
-        return [
-            bindings.Settled(
-                id=struct.id,
-                tranche=0,
-                outcome=3,
-                closed=True,
-                to_buyer=struct.payment,
-                to_seller=struct.collateral,
-                fee=0,
-            )
-        ]
+        deal = self._chosen(lambda _deal, market: market.status == 4)
+        return [] if deal is None else self._pay(deal, 3, deal.struct.payment, deal.struct.collateral)
 
     # ------------------------------------------------------------ owner
 

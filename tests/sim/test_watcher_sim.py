@@ -9,25 +9,57 @@ import random
 import pytest
 from django.db import transaction
 
+from escrow.chain.events import DEAL_EVENTS
 from escrow.chain.models import ChainCursor
 from escrow.chain.watcher import Outcome, watch_step
-from escrow.models import Account, Deal, Transfer
+from escrow.models import Account, AutoDelivery, Deal, Transfer
 from escrow.services.markets import markets_to_adopt
 from escrow.services.rebuild import chain_forget, projection_refold
 from otc.core.models import Chain, OutboxEvent
 from points.models import MakerEpoch, MakerFunds, MakerNonces, Market, Offer, PayToken, UnknownMarket, UnknownOffer
 from points.services.offer_states import offers_recompute
 from tests.sim.fake_chain import ESCROW, FakeBlock, FakeChain, FakeNode
-from tests.sim.fake_escrow import TOKENS, USERS, FakeEscrow, OfferSeed, State, word
+from tests.sim.fake_escrow import TOKENS, USERS, FakeDeal, FakeEscrow, OfferSeed, State, word
 from tests.support import rows
 from tests.support.projection_state import projection_state
 
 SEEDS = [1, 2, 3]
 STEPS = 60
-MARKETS = {word(0x1000 + n): TOKENS[n % 2] for n in range(4)}
+MARKETS = {word(0x1000 + n): TOKENS[n % 2] for n in range(5)}
 LATE, NEVER = word(0x1002), word(0x1003)  # registered here in the middle of the run; never
+ATTESTED = frozenset({word(0x1000), LATE, NEVER})
+PROOF = {
+    "settlement": 1,
+    "attestor": USERS[2],
+    "arbitrator": USERS[3],
+    "challenge": 86_400,
+    "arbitration_window": 86_400,
+    "bond_bps": 500,
+}
 
 pytestmark = pytest.mark.django_db
+
+
+def draw_offers(rng: random.Random) -> list[OfferSeed]:
+    offers = []
+    for n in range(30):
+        units = rng.randint(1, 500)
+        market = rng.choice(sorted(MARKETS))
+        offers.append(
+            OfferSeed(
+                hash=word(0xF000 + n),
+                maker=rng.choice(USERS),
+                side=rng.randrange(2),
+                market=market,
+                token=MARKETS[market],
+                units=units,
+                payment=rng.randint(1, 10**5),
+                collateral=rng.choice([0, rng.randint(0, 10**5)]),
+                min_fill=rng.choice([units, rng.randint(1, units)]),
+                salt=1280 + n,
+            )
+        )
+    return offers
 
 
 class World:
@@ -35,8 +67,8 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)  # noqa: S311 - a seed that can be run again
-        self.offers = self._draw_offers()
-        self.fake = FakeChain(self.rng, FakeEscrow(self.rng, MARKETS, self.offers))
+        self.offers = draw_offers(self.rng)
+        self.fake = FakeChain(self.rng, FakeEscrow(self.rng, MARKETS, self.offers, attested=ATTESTED))
         self.chain: Chain = rows.chain(
             escrow_address=ESCROW,
             final_depth=self.rng.randint(3, 9),
@@ -50,30 +82,9 @@ class World:
         self.highest = 0
         self.orphans: list[list[FakeBlock]] = []
 
-    def _draw_offers(self) -> list[OfferSeed]:
-        offers = []
-        for n in range(24):
-            units = self.rng.randint(1, 500)
-            market = self.rng.choice(sorted(MARKETS))
-            offers.append(
-                OfferSeed(
-                    hash=word(0xF000 + n),
-                    maker=self.rng.choice(USERS),
-                    side=self.rng.randrange(2),
-                    market=market,
-                    token=MARKETS[market],
-                    units=units,
-                    payment=self.rng.randint(1, 10**5),
-                    collateral=self.rng.choice([0, self.rng.randint(0, 10**5)]),
-                    min_fill=self.rng.choice([units, self.rng.randint(1, units)]),
-                    salt=1280 + n,
-                )
-            )
-        return offers
-
     def register(self, market_id: str) -> None:
         """The market, and two thirds of its offers, become known here."""
-        market = rows.market(self.chain, market_id=market_id, status=0)
+        market = rows.market(self.chain, market_id=market_id, status=0, **(PROOF if market_id in ATTESTED else {}))
         market.pay_token = PayToken.objects.get(chain=self.chain, address=MARKETS[market_id])
         market.save()
         early = UnknownMarket.objects.filter(market_id=market_id).first()
@@ -184,26 +195,16 @@ class World:
 
     def _check_deals(self, truth: State) -> None:
         registered = set(Market.objects.filter(record__isnull=False).values_list("market_id", flat=True))
-        expected = {
-            deal_id: (
-                deal.outcome,
-                {i: (deal.delivered.get(i, 0), deal.resolved.get(i, 0)) for i in {*deal.delivered, *deal.resolved}},
-            )
-            for deal_id, deal in truth.deals.items()
-            if deal.struct.market in registered
+        assert {deal.deal_id: _row(deal) for deal in Deal.objects.prefetch_related("tranches", "transfers")} == {
+            deal_id: _told(deal) for deal_id, deal in truth.deals.items() if deal.struct.market in registered
         }
-        found = {
-            deal.deal_id: (
-                deal.outcome,
-                {
-                    tranche.number: (tranche.delivered, tranche.outcome if deal.outcome != 3 else 0)
-                    for tranche in deal.tranches.all()
-                    if deal.outcome != 3
-                },
-            )
-            for deal in Deal.objects.prefetch_related("tranches")
+        locked = Account.objects.filter(chain=self.chain, kind="locked", balance__gt=0)
+        assert dict(locked.values_list("deal_id", "balance")) == {
+            deal_id: deal.locked for deal_id, deal in truth.deals.items() if deal.locked
         }
-        assert found == expected
+        approvals = AutoDelivery.objects.filter(amount__gt=0)
+        found = {row[:3]: row[3] for row in approvals.values_list("seller", "market_id", "token", "amount")}
+        assert found == {key: amount for key, amount in truth.approvals.items() if amount}
 
     def check_against_refold(self) -> None:
         before = projection_state(self.chain)
@@ -211,6 +212,37 @@ class World:
             projection_refold(chain_id=self.chain.pk)
             assert projection_state(self.chain) == before
             transaction.set_rollback(True)
+
+
+def _row(deal: Deal) -> tuple[object, ...]:
+    """A deal as the database has it, and as the fake escrow's books do."""
+    tranches = {tranche.number: (tranche.delivered, tranche.outcome) for tranche in deal.tranches.all()}
+    hands = [(move.side, move.from_address, move.to_address, move.price) for move in deal.transfers.all()]
+    places = (deal.buyer, deal.seller, deal.buyer_ref, deal.seller_ref, deal.opened_at)
+    proof = (deal.phase, deal.phase_until or 0, deal.attested_units, deal.attestation_evidence)
+    return (
+        deal.outcome, tranches, deal.matched_offer_hash, hands, places, proof, deal.disputed_by, deal.bond, deal.appeals
+    )  # fmt: skip
+
+
+def _told(deal: FakeDeal) -> tuple[object, ...]:
+    tranches = {i: (deal.delivered.get(i, 0), deal.resolved.get(i, 0)) for i in {*deal.delivered, *deal.resolved}}
+    struct = deal.struct
+    places = (struct.buyer, struct.seller, struct.buyer_ref, struct.seller_ref, struct.opened_at)
+    proof = (deal.phase, deal.until, deal.attested, deal.evidence)
+    return (deal.outcome, tranches, deal.matched, deal.hands, places, proof, deal.by, deal.bond, deal.appeals)
+
+
+def test_the_seeds_draw_every_event_of_deals():
+    """Else the runs below would prove less than they say."""
+    drawn = {type(event).__name__ for seed in SEEDS for event in _events_of(seed)}
+    assert drawn >= {*DEAL_EVENTS, "AutoDeliverSet"}
+
+
+def _events_of(seed: int) -> list[object]:
+    rng = random.Random(seed)  # noqa: S311 - as the run
+    escrow = FakeEscrow(rng, MARKETS, draw_offers(rng), attested=ATTESTED)
+    return [event for _ in range(STEPS * 2) for event in escrow.block(8)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
