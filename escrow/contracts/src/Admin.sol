@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {State} from "./State.sol";
+import {Tokens} from "./lib/Tokens.sol";
 
 /// @title What the owner can do: nothing to a balance, a deal or a market.
 abstract contract Admin is State {
-    using SafeERC20 for IERC20;
-
     uint256 internal constant MAX_FEE_BPS = 200;
     uint256 internal constant MAX_PAUSE = 7 days;
 
@@ -45,7 +42,7 @@ abstract contract Admin is State {
         emit EntryPaused(until);
     }
 
-    /// @notice By anyone: there is one place where the fees can go.
+    /// @notice By anyone: there is one place where the fees can go. While the token takes more than it sends, they stay.
     function collectFees(address token) external nonReentrant returns (uint256 amount) {
         amount = fees[token];
         if (amount == 0) revert ZeroAmount();
@@ -53,7 +50,8 @@ abstract contract Admin is State {
         fees[token] = 0;
         liabilities[token] -= amount;
         emit FeesCollected(token, recipient, amount);
-        IERC20(token).safeTransfer(recipient, amount);
+        uint256 taken = Tokens.push(token, recipient, amount);
+        if (taken > amount) revert WrongAmountReceived(token, amount, taken);
     }
 
     function feeBps() external view returns (uint256) {

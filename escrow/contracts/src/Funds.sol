@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {State} from "./State.sol";
 import {Tokens} from "./lib/Tokens.sol";
 
 /// @title Money in, money out.
 abstract contract Funds is State {
-    using SafeERC20 for IERC20;
-
     function deposit(address token, uint256 amount, address to) external nonReentrant {
         _deposit(token, amount, to);
     }
@@ -29,14 +25,11 @@ abstract contract Funds is State {
         if (to == address(0) || to == address(this)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
         _debit(token, msg.sender, amount);
-        uint256 before = Tokens.balance(token, address(this));
-        IERC20(token).safeTransfer(to, amount);
-        uint256 left = Tokens.balance(token, address(this));
-        // A token that takes its fee from the sender on top: the one who withdraws pays it, not the other holders.
-        if (left + amount < before) {
-            uint256 extra = before - left - amount;
-            _debit(token, msg.sender, extra);
-            amount += extra;
+        uint256 taken = Tokens.push(token, to, amount);
+        // the one who withdraws pays what the token takes on top, not the other holders
+        if (taken > amount) {
+            _debit(token, msg.sender, taken - amount);
+            amount = taken;
         }
         liabilities[token] -= amount;
         emit Withdrawn(token, msg.sender, to, amount);

@@ -148,10 +148,9 @@ class KeyCalls(Subjects):
         return caller, (self.now + self.one(0, 0, -5, 3, 10, 10, 60, 7 * DAY, 7 * DAY + 1),)
 
     def collect_fees(self) -> Call:
-        # A token that takes its fee from the sender on top is left out: who collects it lets the other holders pay for that.
-        fair = [token for token in self.world.tokens if not self.model.tokens[token].behaviour.extra_bps]
-        earned = [token for token in fair if self.model.fees.get(token)]
-        return self.person(), (self.any_of(earned) if earned and self.luck(0.9) else self.any_of(fair),)
+        tokens = list(self.world.tokens)
+        earned = [token for token in tokens if self.model.fees.get(token)]
+        return self.person(), (self.any_of(earned) if earned and self.luck(0.9) else self.any_of(tokens),)
 
     def transfer_ownership(self) -> Call:
         return self._owner(self.person())

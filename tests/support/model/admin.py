@@ -54,7 +54,12 @@ class Admin(State):
         self.fees[token] = 0
         self.owe(token, -amount)
         self.emit("FeesCollected", token=token, recipient=recipient, amount=amount)
-        self.token_at(token).transfer(self.address, recipient, amount)
+        found = self.token_at(token)
+        before = found.balance_of(self.address)
+        found.transfer(self.address, recipient, amount)
+        taken = before - found.balance_of(self.address)
+        if taken > amount:
+            raise Refused("WrongAmountReceived", token, amount, taken)
 
     def transfer_ownership(self, new_owner: str) -> None:
         self._require_owner()

@@ -17,6 +17,15 @@ library Tokens {
         return afterwards > before ? afterwards - before : 0;
     }
 
+    /// @notice Sends `amount` of what the contract holds, and returns by how much its balance fell: more, if the token takes a
+    /// fee from the sender on top.
+    function push(address token, address to, uint256 amount) internal returns (uint256 taken) {
+        uint256 before = balance(token, address(this));
+        IERC20(token).safeTransfer(to, amount);
+        uint256 left = balance(token, address(this));
+        return before > left ? before - left : 0;
+    }
+
     /// @notice balanceOf, with at least one whole word returned.
     function balance(address token, address account) internal view returns (uint256 result) {
         bool ok;
