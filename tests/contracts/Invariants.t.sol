@@ -103,14 +103,12 @@ contract InvariantsTest is Venue {
     }
 
     /// forge-config: default.fuzz.seed = "0x01"
-    /// forge-config: ci.fuzz.seed = "0x01"
     /// forge-config: deep.fuzz.seed = "0x81"
     function invariant_1_holds_what_it_owes() external view {
         solvent();
     }
 
     /// forge-config: default.fuzz.seed = "0x02"
-    /// forge-config: ci.fuzz.seed = "0x02"
     /// forge-config: deep.fuzz.seed = "0x82"
     function invariant_2_owes_free_fees_and_locked() external view {
         address[2] memory tokens = [address(pay), address(drop)];
@@ -127,21 +125,18 @@ contract InvariantsTest is Venue {
     }
 
     /// forge-config: default.fuzz.seed = "0x03"
-    /// forge-config: ci.fuzz.seed = "0x03"
     /// forge-config: deep.fuzz.seed = "0x83"
     function invariant_3_no_call_lowers_anothers_balance() external view {
         eq(traders.lowered(), 0, "lowered");
     }
 
     /// forge-config: default.fuzz.seed = "0x04"
-    /// forge-config: ci.fuzz.seed = "0x04"
     /// forge-config: deep.fuzz.seed = "0x84"
     function invariant_4_a_slice_pays_exactly_what_it_holds() external view {
         eq(traders.stray(), 0, "astray");
     }
 
     /// forge-config: default.fuzz.seed = "0x05"
-    /// forge-config: ci.fuzz.seed = "0x05"
     /// forge-config: deep.fuzz.seed = "0x85"
     function invariant_5_nobody_else_is_paid() external view {
         address[9] memory others =
@@ -153,7 +148,6 @@ contract InvariantsTest is Venue {
     }
 
     /// forge-config: default.fuzz.seed = "0x06"
-    /// forge-config: ci.fuzz.seed = "0x06"
     /// forge-config: deep.fuzz.seed = "0x86"
     function invariant_6_the_fee_is_that_of_the_fill() external view {
         eq(traders.overFee(), 0, "above the snapshot");
@@ -161,84 +155,72 @@ contract InvariantsTest is Venue {
     }
 
     /// forge-config: default.fuzz.seed = "0x07"
-    /// forge-config: ci.fuzz.seed = "0x07"
     /// forge-config: deep.fuzz.seed = "0x87"
     function invariant_7_a_deal_is_open_or_closed_in_both_books() external view {
         eq(traders.mismatches(), 0, "deals");
     }
 
     /// forge-config: default.fuzz.seed = "0x08"
-    /// forge-config: ci.fuzz.seed = "0x08"
     /// forge-config: deep.fuzz.seed = "0x88"
     function invariant_8_deliver_and_slash_when_they_must_and_only_then() external view {
         eq(traders.wrongTime(), 0, "at the wrong time");
     }
 
     /// forge-config: default.fuzz.seed = "0x09"
-    /// forge-config: ci.fuzz.seed = "0x09"
     /// forge-config: deep.fuzz.seed = "0x89"
     function invariant_9_the_terms_stand() external view {
         eq(traders.renegotiated(), 0, "terms");
     }
 
     /// forge-config: default.fuzz.seed = "0x0a"
-    /// forge-config: ci.fuzz.seed = "0x0a"
     /// forge-config: deep.fuzz.seed = "0x8a"
     function invariant_10_nothing_before_final() external view {
         eq(traders.early(), 0, "early");
     }
 
     /// forge-config: default.fuzz.seed = "0x0b"
-    /// forge-config: ci.fuzz.seed = "0x0b"
     /// forge-config: deep.fuzz.seed = "0x8b"
     function invariant_11_fills_sum_to_what_was_signed() external view {
         eq(traders.unequal(), 0, "fills");
     }
 
     /// forge-config: default.fuzz.seed = "0x0c"
-    /// forge-config: ci.fuzz.seed = "0x0c"
     /// forge-config: deep.fuzz.seed = "0x8c"
     function invariant_12_and_21_nothing_signed_works_twice() external view {
         eq(traders.reused(), 0, "used again");
     }
 
     /// forge-config: default.fuzz.seed = "0x0d"
-    /// forge-config: ci.fuzz.seed = "0x0d"
     /// forge-config: deep.fuzz.seed = "0x8d"
     function invariant_13_19_and_20_every_end_when_it_must_and_only_then() external view {
         eq(traders.stuck(), 0, "stuck, or too early");
     }
 
     /// forge-config: default.fuzz.seed = "0x0e"
-    /// forge-config: ci.fuzz.seed = "0x0e"
     /// forge-config: deep.fuzz.seed = "0x8e"
     function invariant_14_delivered_is_what_arrived() external view {
         eq(traders.mismeasured(), 0, "measured");
     }
 
     /// forge-config: default.fuzz.seed = "0x0f"
-    /// forge-config: ci.fuzz.seed = "0x0f"
     /// forge-config: deep.fuzz.seed = "0x8f"
     function invariant_15_the_slices_sum_to_the_deal() external view {
         ok(traders.sumsUp(), "slices");
     }
 
     /// forge-config: default.fuzz.seed = "0x10"
-    /// forge-config: ci.fuzz.seed = "0x10"
     /// forge-config: deep.fuzz.seed = "0x90"
     function invariant_16_the_logs_tell_everything() external view {
         eq(traders.misread(), 0, "logs");
     }
 
     /// forge-config: default.fuzz.seed = "0x11"
-    /// forge-config: ci.fuzz.seed = "0x11"
     /// forge-config: deep.fuzz.seed = "0x91"
     function invariant_17_the_owner_touches_no_money() external view {
         eq(traders.ownerMoved(), 0, "moved by the owner");
     }
 
     /// forge-config: default.fuzz.seed = "0x12"
-    /// forge-config: ci.fuzz.seed = "0x12"
     /// forge-config: deep.fuzz.seed = "0x92"
     function invariant_18_no_ether() external view {
         eq(traders.ether_(), 0, "taken");
@@ -246,14 +228,12 @@ contract InvariantsTest is Venue {
     }
 
     /// forge-config: default.fuzz.seed = "0x13"
-    /// forge-config: ci.fuzz.seed = "0x13"
     /// forge-config: deep.fuzz.seed = "0x93"
     function invariant_21_places_change_hands_as_agreed() external view {
         eq(traders.wrongHands(), 0, "hands");
     }
 
     /// forge-config: default.fuzz.seed = "0x14"
-    /// forge-config: ci.fuzz.seed = "0x14"
     /// forge-config: deep.fuzz.seed = "0x94"
     function invariant_22_a_standing_approval_is_kept() external view {
         eq(traders.overTaken(), 0, "taken beyond it");
