@@ -20,6 +20,7 @@ from escrow.services.deals import deals_link
 from escrow.services.markets import Tokens, markets_to_adopt
 from escrow.services.projection import events_project, events_take_back, finality_advance, markets_adopt
 from otc.core import clock, locks
+from otc.core.failpoints import reach
 from otc.core.fields import ZERO_ADDRESS
 from otc.core.flags import flag_set
 from otc.core.locks import advisory_lock
@@ -134,12 +135,15 @@ def _step_with(chain: Chain, window: TipWindow, node: Node) -> StepResult:
         case Extend():
             reading = read(node, plan, tip=window.tip, escrow=chain.escrow_address)
             tokens = _tokens(chain, node, reading)
+            reach("watcher.read")
             _extend(chain_id=chain.pk, window=window, reading=reading, remote=remote, tokens=tokens)
+            reach("watcher.committed")
             behind = plan.last < remote.head.number
             return StepResult(Outcome.EXTENDED, f"up to block {plan.last}", behind, len(reading.logs))
         case Rewind():
             tokens = token_facts(node, _tokens_of_window(chain, plan.to))
             count = _rewind(chain_id=chain.pk, window=window, to=plan.to, tokens=tokens)
+            reach("watcher.rewound")
             return StepResult(Outcome.REWOUND, f"to block {plan.to.number}", behind=True, events=count)
         case Halt():
             return StepResult(Outcome.HALTED, plan.reason)
@@ -200,6 +204,7 @@ def _extend(*, chain_id: int, window: TipWindow, reading: Reading, remote: Remot
     _set_head(chain, tip, safe=min(remote.head.number - chain.safe_depth, tip.number), final=final)
     told = Announcements(chain, cursor.announce_from)
     events = reading_store(chain=chain, reading=reading)
+    reach("watcher.stored")
     if final > before:
         finality_advance(chain=chain, above=before, upto=min(final, cursor.tip_number), told=told)
     if events:
@@ -207,8 +212,10 @@ def _extend(*, chain_id: int, window: TipWindow, reading: Reading, remote: Remot
     markets_adopt(chain=chain, tokens=tokens, told=told)
     cursor.linked_offer = deals_link(chain=chain, linked=cursor.linked_offer)
     offers_expire(chain_id=chain_id)
+    reach("watcher.folded")
     told.write()
     _move(cursor, tip, final)
+    reach("watcher.written")
 
 
 @transaction.atomic
@@ -229,6 +236,7 @@ def _rewind(*, chain_id: int, window: TipWindow, to: Header, tokens: Tokens) -> 
     )
     told = Announcements(chain, cursor.announce_from)
     events_take_back(chain=chain, rows=rows, tokens=tokens, told=told)
+    reach("watcher.taken_back")
     offers_expire(chain_id=chain_id)
     told.write()
     _move(cursor, to, cursor.final_number)
@@ -242,6 +250,7 @@ def chain_halt(*, chain_id: int, reason: str) -> StepResult:
     assert chain is not None, "chains are never deleted"  # noqa: S101
     text = reason[:REASON_MAX]
     Chain.objects.filter(pk=chain_id).update(halted=text)
+    reach("watcher.halting")
     flag_set(name=FlagName.PAUSE_KEEPER, on=True, reason=f"{chain.name} is halted: {reason}"[:REASON_MAX])
     outbox_add(type="chain.halted", aggregate=f"chain:{chain_id}", payload={"chain_id": chain_id, "reason": text})
     log.critical("chain %s halted: %s", chain_id, text)

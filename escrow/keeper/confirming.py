@@ -20,6 +20,7 @@ from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from escrow.keeper.node import Receipt
 from escrow.keeper.step import HaltError, Step
 from escrow.models import Block
+from otc.core.failpoints import reach
 from otc.core.locks import lock_row, lock_rows
 
 
@@ -51,8 +52,10 @@ def confirm(step: Step) -> list[Slot]:
             if not slot.seen_anywhere:
                 raise HaltError(f"Nonce {slot.nonce} was used by a transaction that the keeper did not send.")
         waiting = [slot for slot in slots if slot.mined is None]
+    reach("keeper.looked")
     if slots:
         _write(step, slots)
+        reach("keeper.confirmed")
     return waiting
 
 
@@ -113,6 +116,7 @@ def _write(step: Step, slots: Sequence[Slot]) -> None:
     if nonce != row.final_nonce:
         row.final_nonce = nonce
         row.save(update_fields=["final_nonce"])
+    reach("keeper.confirming")
 
 
 def _write_attempts(slot: Slot) -> None:

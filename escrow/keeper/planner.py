@@ -11,6 +11,7 @@ from escrow.contracts import structs
 from escrow.domain.actions import refundable
 from escrow.keeper.models import Intent, IntentState
 from escrow.models import Deal, DealOutcome, DealPhase, DealTranche
+from otc.core.failpoints import reach
 from otc.core.locks import lock_rows
 from otc.core.models import Chain
 from points.models import Market, MarketStatus
@@ -81,6 +82,7 @@ def _write(chain: Chain, due: Due) -> int:
         }
         written += _insert(chain, due, [deal_id for deal_id in chunk if deal_id not in judged])
         written += _take_up(chain, known, [deal_id for deal_id, found in judged.items() if _stale(chain, *found)])
+        reach("keeper.planned")
     return written
 
 

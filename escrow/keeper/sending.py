@@ -17,6 +17,7 @@ from escrow.keeper.models import REASON_MAX, Attempt, Intent, IntentState, SendR
 from escrow.keeper.signer import Unsigned
 from escrow.keeper.step import HaltError, PausedError, Step
 from otc.core import clock
+from otc.core.failpoints import reach
 from otc.core.locks import lock_row, lock_rows
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ def batch_store(step: Step, batch: Batch) -> Attempt | None:
     attempt = _signed(
         step, nonce=row.next_nonce, to=step.chain.escrow_address, calldata=batch.calldata, gas=gas, fees=fees
     )
+    reach("keeper.signed")
     with transaction.atomic():
         locked = lock_row(Signer.objects.filter(pk=step.signer_pk, next_nonce=row.next_nonce, halted=""))
         intents = lock_rows(Intent.objects.filter(pk__in=batch.intent_pks, state=IntentState.PLANNED))
@@ -51,6 +53,8 @@ def batch_store(step: Step, batch: Batch) -> Attempt | None:
         Intent.objects.filter(pk__in=batch.intent_pks).update(
             state=IntentState.SENT, attempt=attempt, judged_block=None, detail=""
         )
+        reach("keeper.stored")
+    reach("keeper.committed")
     return attempt
 
 
@@ -88,6 +92,7 @@ def replacement_store(step: Step, slot: Sequence[Attempt]) -> Attempt:
             rows.update(state=IntentState.PLANNED, attempt=None)
         else:
             rows.update(attempt=attempt)
+    reach("keeper.replaced")
     return attempt
 
 
@@ -96,11 +101,13 @@ def attempt_send(step: Step, attempt: Attempt) -> SendResult:
     signer is short of gas money or the node takes nothing now.
     """
     result, message = step.node.send(bytes(attempt.raw))
+    reach("keeper.sent")
     attempt.send_result = result
     attempt.error = "" if result in TAKEN else message[:REASON_MAX]
     if result in TAKEN and attempt.broadcast_at is None:
         attempt.broadcast_at = clock.now()
     attempt.save(update_fields=["send_result", "error", "broadcast_at"])
+    reach("keeper.recorded")
     logger.info("nonce %s, %s: %s %s", attempt.nonce, attempt.tx_hash, result, attempt.error)
     if result == SendResult.UNKNOWN:
         raise HaltError(f"The node answered nonce {attempt.nonce} with words we don't know: {message}")

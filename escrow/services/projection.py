@@ -18,6 +18,7 @@ from escrow.services.deals import DealBook, deals_refold, fills, parties_now
 from escrow.services.facts import chain_config, facts_collect
 from escrow.services.ledger import transfers_post, transfers_void, transfers_write
 from escrow.services.markets import MarketHistory, Tokens, histories, markets_to_adopt, markets_write
+from otc.core.failpoints import reach
 from otc.core.models import Chain
 from points.models import Market, PayToken
 from points.services.chain_facts import ChainFacts, facts_apply, market_trades_set
@@ -33,6 +34,7 @@ def events_project(
     pay_tokens_register(chain=chain, events=events, tokens=tokens)
     book = DealBook(chain, events)
     balances = transfers_write(chain=chain, events=events, parties_of=book.parties, final_number=final_number)
+    reach("projector.transfers")
     facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=False)
     book.fold()
     _trades_count_on(chain, events)
