@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from escrow.chain.logs import decode
+from escrow.chain.decoder import decode
 from escrow.chain.models import ChainEvent
 from escrow.contracts import bindings
 

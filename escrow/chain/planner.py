@@ -33,11 +33,28 @@ class TipWindow:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What one node says, in one look: its head, the height it calls final, and its headers at heights of our window."""
+    """What one node says, in one look: its head, and its headers at heights of our window.
+
+    `final` is the height that counts as final by the chain's policy (tag, depth, quorum); `final_hash` the block there, where it
+    is known: the branch we read must hold it.
+    """
 
     head: Header
     final: int
     headers: Mapping[int, Header]
+    final_hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Depths:
+    """Heights after a step. Up to `safe` facts may unlock what can be undone, up to `final` obligations. -1: none.
+
+    `history` is the height that the node called final: what is not above it when a chain is first read is nobody's news.
+    """
+
+    safe: int
+    final: int
+    history: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +129,13 @@ def plan_step(window: TipWindow, remote: Remote, *, limit: int) -> Step:
     if remote.head.number > tip.number:
         return _extend(tip.number + 1, window.final, remote, limit)
     return Wait("level" if remote.head.number == tip.number else f"the node lags: its head is {remote.head.number}")
+
+
+def depths(window: TipWindow, remote: Remote, tip: Header, *, safe_depth: int) -> Depths:
+    """How deep facts lie once `tip` is our newest block. Final never goes down, and never above what we hold."""
+    final = max(window.final, min(remote.final, tip.number))
+    safe = max(final, min(remote.head.number - safe_depth, tip.number), -1)
+    return Depths(safe, final, remote.final)
 
 
 def _begin(window: TipWindow, remote: Remote, limit: int) -> Step:

@@ -1,75 +1,237 @@
-"""Stores what was read: headers and logs as new canonical rows."""
+"""What a step knows of a chain and what it writes, behind a protocol: all decisions are the watcher's and the planner's.
 
-from typing import Any
+`DatabaseStore` is the one that serves; `tests/sim` has one in memory.
+"""
 
-from escrow.chain.events import FoldEvent, subjects_of
-from escrow.chain.logs import EscrowLog, Reading, as_json
-from escrow.chain.models import Block, ChainEvent
-from escrow.services.bulk import copy_rows, next_ids
-from otc.core.models import Chain
+import logging
+from collections.abc import Collection, Iterable
+from typing import Protocol
 
-BLOCK_COLUMNS = ["id", "chain_id", "number", "hash", "parent_hash", "timestamp", "canonical"]
-EVENT_COLUMNS = [
-    "id",
-    "chain_id",
-    "block_id",
-    "block_number",
-    "log_index",
-    "tx_hash",
-    "address",
-    "topics",
-    "data",
-    "name",
-    "args",
-    "deal_id",
-    "market_id",
-    "offer_hash",
-    "canonical",
-]
+from django.db import transaction
+
+from escrow.chain.looking import Policy
+from escrow.chain.models import Block, ChainCursor, ChainEvent
+from escrow.chain.planner import Depths, Header, TipWindow
+from escrow.chain.reading_rows import reading_store
+from escrow.chain.readings import Reading
+from escrow.contracts import bindings
+from escrow.services.announcements import Announcements
+from escrow.services.deals import deals_link
+from escrow.services.markets import Tokens, markets_to_adopt
+from escrow.services.projection import events_project, events_take_back, finality_advance, markets_adopt
+from otc.core import locks
+from otc.core.failpoints import reach
+from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
+from otc.core.flags import flag_set
+from otc.core.models import Chain, Finality, FlagName
+from otc.core.outbox import outbox_add
+from points.services.chain_facts import offers_expire
+
+log = logging.getLogger(__name__)
+
+REASON_MAX = 300  # characters of Chain.halted and Flag.reason
 
 
-def reading_store(*, chain: Chain, reading: Reading) -> list[FoldEvent]:
-    """Inserts headers and logs; returns the events that are known, in chain order. Within the step's transaction."""
-    blocks = dict(
-        zip((header.number for header in reading.headers), next_ids(Block, len(reading.headers)), strict=True)
+class TipLostError(Exception):
+    """The tip is not the one that was planned on: another writer was faster."""
+
+
+class Store(Protocol):
+    """One chain as we hold it. Reading never writes; each of the writing calls is all or nothing.
+
+    `extend` and `rewind` compare the stored tip with `window.tip` and raise TipLostError when it moved; they raise `FoldError` when the
+    events contradict each other, and leave everything as it was.
+    """
+
+    def policy(self) -> Policy:
+        """Asked at the begin of each step: a change in data holds from the next step on."""
+        ...
+
+    def halted(self) -> str:
+        """Why a person must look before anything is read; empty: nothing."""
+        ...
+
+    def window(self) -> TipWindow:
+        """Our canonical headers from the newest final one up to the tip."""
+        ...
+
+    def has_late_work(self) -> bool:
+        """Something that the chain told of before can be folded only now: a step is due though no block is new."""
+        ...
+
+    def tokens_of(self, reading: Reading) -> Collection[str]:
+        """Tokens that `extend` with this reading wants facts of."""
+        ...
+
+    def tokens_above(self, to: Header) -> Collection[str]:
+        """Tokens that `rewind` to this header wants facts of."""
+        ...
+
+    def extend(self, window: TipWindow, reading: Reading, depths: Depths, tokens: Tokens) -> None:
+        """Adds the blocks and logs of the reading after `window.tip`, folds the events, sets the depths. An empty reading only sets
+        the depths, and does late work.
+        """
+        ...
+
+    def rewind(self, window: TipWindow, to: Header, tokens: Tokens) -> int:
+        """Takes back the blocks above `to` and what their events did; depths stay, but safe is `to` at most. Returns how many
+        events went.
+        """
+        ...
+
+    def halt(self, reason: str) -> None:
+        """Nothing is read any more, and nothing sent, until a person has looked."""
+        ...
+
+
+class DatabaseStore:
+    """The chain in PostgreSQL: each writing call is one transaction over blocks, events, projections, cursor and outbox."""
+
+    def __init__(self, chain_pk: int) -> None:
+        self._pk = chain_pk
+        self._chain = Chain.objects.get(pk=chain_pk)
+
+    def policy(self) -> Policy:
+        chain = self._chain = Chain.objects.get(pk=self._pk)
+        return Policy(
+            start=chain.start_block,
+            escrow=chain.escrow_address,
+            safe_depth=chain.safe_depth,
+            final_depth=chain.final_depth,
+            finality=Finality(chain.finality),
+            final_quorum=chain.final_quorum,
+            check_blooms=chain.check_blooms,
+        )
+
+    def halted(self) -> str:
+        return Chain.objects.values_list("halted", flat=True).get(pk=self._pk)
+
+    def window(self) -> TipWindow:
+        start = self._chain.start_block
+        cursor = ChainCursor.objects.filter(chain=self._pk).first()
+        if cursor is None:
+            return TipWindow(start, -1, ())
+        rows = Block.objects.filter(
+            chain=self._pk, canonical=True, number__gte=cursor.final_number, number__lte=cursor.tip_number
+        ).order_by("number")
+        headers = tuple(Header(*values) for values in rows.values_list("number", "hash", "parent_hash", "timestamp"))
+        return TipWindow(start, cursor.final_number, headers)
+
+    def has_late_work(self) -> bool:
+        """A market was registered here after its events came."""
+        return bool(markets_to_adopt(self._chain))
+
+    # ------------------------------------------------------------ tokens to ask about
+
+    def tokens_of(self, reading: Reading) -> Collection[str]:
+        named = set()
+        for log_ in reading.logs:
+            if isinstance(log_.event, bindings.Proposed):
+                named.add(log_.event.settlement.token)
+            elif isinstance(log_.event, bindings.PayTokenSet):
+                named.add(log_.event.token)
+        adopted = markets_to_adopt(self._chain)
+        if adopted:
+            named |= self._proposed(adopted)
+        return named - {ZERO_ADDRESS}
+
+    def tokens_above(self, to: Header) -> Collection[str]:
+        """Whose proposal may come back when the blocks above go."""
+        touched = ChainEvent.objects.filter(
+            chain=self._pk, canonical=True, block_number__gt=to.number, market_id__isnull=False
+        ).exclude(name="Filled")
+        return self._proposed({market for market in touched.values_list("market_id", flat=True) if market})
+
+    def _proposed(self, market_ids: Iterable[str]) -> set[str]:
+        rows = ChainEvent.objects.filter(
+            chain=self._pk, market_id__in=list(market_ids), name="Proposed", canonical=True
+        )
+        return {args["settlement"]["token"] for args in rows.values_list("args", flat=True)} - {ZERO_ADDRESS}
+
+    # ------------------------------------------------------------ the transactions
+
+    @transaction.atomic
+    def extend(self, window: TipWindow, reading: Reading, depths: Depths, tokens: Tokens) -> None:
+        """Locks Chain and cursor. Errors: TipLostError, FoldError."""
+        chain, cursor = self._lock(window, history=depths.history)
+        tip = reading.headers[-1] if reading.headers else window.tip
+        assert tip is not None, "an empty reading only follows a tip"  # noqa: S101
+        before, final = cursor.final_number, depths.final
+        _set_head(chain, tip, safe=depths.safe, final=final)
+        told = Announcements(chain, cursor.announce_from)
+        events = reading_store(chain=chain, reading=reading)
+        reach("watcher.stored")
+        if final > before:
+            finality_advance(chain=chain, above=before, upto=min(final, cursor.tip_number), told=told)
+        if events:
+            events_project(chain=chain, events=events, final_number=final, tokens=tokens, told=told)
+        markets_adopt(chain=chain, tokens=tokens, told=told)
+        cursor.linked_offer = deals_link(chain=chain, linked=cursor.linked_offer)
+        offers_expire(chain_id=chain.pk)
+        reach("watcher.folded")
+        told.write()
+        _move(cursor, tip, final)
+        reach("watcher.written")
+
+    @transaction.atomic
+    def rewind(self, window: TipWindow, to: Header, tokens: Tokens) -> int:
+        """Locks Chain and cursor. Errors: TipLostError, FoldError."""
+        chain, cursor = self._lock(window)
+        rows = list(
+            ChainEvent.objects.filter(chain=chain, canonical=True, block_number__gt=to.number).order_by(
+                "block_number", "log_index"
+            )
+        )
+        Block.objects.filter(chain=chain, canonical=True, number__gt=to.number).update(canonical=False)
+        safe = min(-1 if chain.safe_number is None else chain.safe_number, to.number)
+        _set_head(chain, to, safe=safe, final=cursor.final_number)
+        told = Announcements(chain, cursor.announce_from)
+        events_take_back(chain=chain, rows=rows, tokens=tokens, told=told)
+        reach("watcher.taken_back")
+        offers_expire(chain_id=chain.pk)
+        told.write()
+        _move(cursor, to, cursor.final_number)
+        return len(rows)
+
+    @transaction.atomic
+    def halt(self, reason: str) -> None:
+        """Stops the keeper too. Locks Chain."""
+        chain = locks.lock_row(Chain.objects.filter(pk=self._pk))
+        assert chain is not None, "chains are never deleted"  # noqa: S101
+        text = reason[:REASON_MAX]
+        Chain.objects.filter(pk=chain.pk).update(halted=text)
+        reach("watcher.halting")
+        flag_set(name=FlagName.PAUSE_KEEPER, on=True, reason=f"{chain.name} is halted: {reason}"[:REASON_MAX])
+        outbox_add(type="chain.halted", aggregate=f"chain:{chain.pk}", payload={"chain_id": chain.pk, "reason": text})
+        log.critical("chain %s halted: %s", chain.pk, text)
+
+    def _lock(self, window: TipWindow, *, history: int | None = None) -> tuple[Chain, ChainCursor]:
+        """The chain and its cursor, locked, when the tip is still the planned one. `history`: a cursor may be made."""
+        chain = locks.lock_row(Chain.objects.filter(pk=self._pk))
+        assert chain is not None, "chains are never deleted"  # noqa: S101
+        cursor = locks.lock_row(ChainCursor.objects.filter(chain=chain))
+        tip = window.tip
+        if cursor is None and tip is None and history is not None:
+            # What is final when a chain is first read is history: nobody waits to hear of it.
+            return chain, ChainCursor(chain=chain, tip_number=0, tip_hash=ZERO_HASH, announce_from=max(0, history + 1))
+        if cursor is None or tip is None or (cursor.tip_number, cursor.tip_hash) != (tip.number, tip.hash):
+            raise TipLostError(f"the tip of {chain} moved")
+        return chain, cursor
+
+
+def _move(cursor: ChainCursor, tip: Header, final: int) -> None:
+    cursor.tip_number, cursor.tip_hash, cursor.final_number = tip.number, tip.hash, final
+    cursor.save()
+
+
+def _set_head(chain: Chain, tip: Header, *, safe: int, final: int) -> None:
+    """What others judge time and depth by. Safe is never less than final."""
+    safe = max(safe, final)
+    Chain.objects.filter(pk=chain.pk).update(
+        head_number=tip.number,
+        head_time=tip.timestamp,
+        head_hash=tip.hash,
+        safe_number=safe if safe >= 0 else None,
+        final_number=final if final >= 0 else None,
     )
-    copy_rows(
-        Block,
-        BLOCK_COLUMNS,
-        [
-            (blocks[header.number], chain.pk, header.number, header.hash, header.parent_hash, header.timestamp, True)
-            for header in reading.headers
-        ],
-    )
-    ids = next_ids(ChainEvent, len(reading.logs))
-    copy_rows(
-        ChainEvent,
-        EVENT_COLUMNS,
-        [_row(pk, chain, blocks[log.block_number], log) for pk, log in zip(ids, reading.logs, strict=True)],
-    )
-    return [
-        FoldEvent(pk, log.block_number, log.log_index, log.tx_hash, log.event)
-        for pk, log in zip(ids, reading.logs, strict=True)
-        if log.event is not None
-    ]
-
-
-def _row(pk: int, chain: Chain, block: int, log: EscrowLog) -> tuple[Any, ...]:
-    about = subjects_of(log.event)
-    return (
-        pk,
-        chain.pk,
-        block,
-        log.block_number,
-        log.log_index,
-        log.tx_hash,
-        log.address,
-        log.topics,
-        log.data,
-        log.name,
-        as_json(log.event) if log.event is not None else {},
-        about.deal_id,
-        about.market_id,
-        about.offer_hash,
-        True,
-    )
+    chain.refresh_from_db()

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from escrow.chain.decoder import as_json
 from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, deal_id_of, fold_events
-from escrow.chain.logs import as_json
 from escrow.chain.models import ChainEvent, Depth
 from escrow.contracts import bindings
 from escrow.domain.ledger import FREE, AccountKey, Parties

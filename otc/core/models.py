@@ -11,8 +11,26 @@ from django.db.models.functions import Now
 from otc.core.fields import AddressField, Hash32Field
 
 
+class Finality(models.TextChoices):
+    """What makes a block final: so many blocks on top, the node's `finalized` tag, or both (the lower of the two)."""
+
+    DEPTH = "depth", "By depth"
+    TAG = "tag", "By tag"
+    LOWER = "lower", "By tag and depth, the lower"
+
+
 @pghistory.track(
-    fields=["name", "rpc_urls", "safe_depth", "final_depth", "final_by_tag", "active", "halted"],
+    fields=[
+        "name",
+        "rpc_urls",
+        "safe_depth",
+        "final_depth",
+        "finality",
+        "final_quorum",
+        "check_blooms",
+        "active",
+        "halted",
+    ],
     obj_field=pghistory.ObjForeignKey(related_name="changes"),
     model_name="ChainChange",
 )
@@ -31,8 +49,14 @@ class Chain(models.Model):
     escrow_address = AddressField()
     start_block = models.PositiveBigIntegerField(help_text="Block in which the escrow was deployed.")
     safe_depth = models.PositiveIntegerField(default=1)
-    final_depth = models.PositiveIntegerField(default=3, help_text="Used where the node has no `finalized` tag.")
-    final_by_tag = models.BooleanField(default=False, help_text="Trust the node's `finalized` block.")
+    finality = models.CharField(max_length=8, choices=Finality, default=Finality.DEPTH)
+    final_depth = models.PositiveIntegerField(default=3, help_text="Not used with finality by tag.")
+    final_quorum = models.PositiveSmallIntegerField(
+        default=1, help_text="So many endpoints must name the same block before it is final."
+    )
+    check_blooms = models.BooleanField(
+        default=False, help_text="Doubt an empty list of logs where the header's bloom filter has the escrow."
+    )
     active = models.BooleanField(default=True)
     fee_bps = models.PositiveIntegerField(default=0, editable=False, help_text="The contract's fee for new fills.")
     paused_until = models.PositiveBigIntegerField(
@@ -49,6 +73,7 @@ class Chain(models.Model):
 
     class Meta:
         ordering = ["chain_id"]
+        constraints = [models.CheckConstraint(condition=Q(final_quorum__gte=1), name="chain_quorum_of_one_or_more")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.chain_id})"

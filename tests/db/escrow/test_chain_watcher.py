@@ -4,14 +4,14 @@ import random
 from contextlib import contextmanager
 
 import pytest
-from django.db import transaction
 
 from escrow.chain import tasks
 from escrow.chain.client import RpcError, RpcFault
-from escrow.chain.logs import look, read
+from escrow.chain.live import read_live
 from escrow.chain.models import Block, ChainCursor, ChainEvent
-from escrow.chain.planner import Extend
-from escrow.chain.watcher import Outcome, StepResult, TipLostError, _extend, tip_window, watch, watch_step
+from escrow.chain.planner import Depths, Extend
+from escrow.chain.store import DatabaseStore, TipLostError
+from escrow.chain.watcher import Outcome, StepResult, watch, watch_step
 from escrow.contracts import bindings
 from escrow.models import Account, Transfer
 from otc.core.flags import is_on
@@ -71,14 +71,14 @@ def test_head_safe_and_final_follow_the_policy_of_the_chain(chain, fake):
 def test_a_step_on_a_tip_that_moved_writes_nothing(chain, fake):
     node = FakeNode(fake)
     catch_up(chain, node)
-    window = tip_window(chain)
-    remote = look(node, window, final_depth=3, final_by_tag=False)
+    store = DatabaseStore(chain.pk)
+    window = store.window()
     fake.mine([deposit(5)])
-    reading = read(node, Extend(5, 5, live=True), tip=window.tip, escrow=ESCROW)
+    reading = read_live(node, Extend(5, 5, live=True), tip=window.tip, escrow=ESCROW)
     catch_up(chain, node)
     before = (Block.objects.count(), ChainEvent.objects.count(), Transfer.objects.count())
-    with pytest.raises(TipLostError), transaction.atomic():
-        _extend(chain_id=chain.pk, window=window, reading=reading, remote=remote, tokens={})
+    with pytest.raises(TipLostError):
+        store.extend(window, reading, Depths(safe=4, final=2, history=2), {})
     assert (Block.objects.count(), ChainEvent.objects.count(), Transfer.objects.count()) == before
 
 

@@ -4,15 +4,20 @@ import random
 
 import pytest
 
+from escrow.chain.backfill import read_range
 from escrow.chain.client import RpcError, RpcFault
-from escrow.chain.logs import ChainMovedError, as_json, decode, look, read
+from escrow.chain.decoder import as_json, decode
+from escrow.chain.live import read_live
+from escrow.chain.looking import Policy, look
 from escrow.chain.planner import Extend, Header, TipWindow
+from escrow.chain.readings import ChainMovedError, Reading
 from escrow.chain.tokens import token_facts
 from escrow.contracts import bindings
 from tests.sim.fake_chain import ESCROW, FakeChain, FakeNode
 from tests.sim.fake_escrow import TOKENS, USERS, FakeEscrow
 from tests.support.escrow_logs import encode_event
 
+POLICY = Policy(start=0, escrow=ESCROW, safe_depth=1, final_depth=3)
 DEPOSITED = bindings.Deposited(token=TOKENS[0], user=USERS[0], from_=USERS[1], amount=2**200)
 
 
@@ -37,6 +42,10 @@ class Twisted(FakeNode):
     def _one(self, method, params):
         answer = super()._one(method, params)
         return self._twist(answer, params) if method == self._method else answer
+
+
+def read(node, plan: Extend, *, tip: Header | None, escrow: str) -> Reading:
+    return (read_live if plan.live else read_range)(node, plan, tip=tip, escrow=escrow)
 
 
 def header(chain, number):
@@ -122,10 +131,10 @@ def test_a_refused_range_is_remembered(chain):
 
 def test_a_look_shows_the_window_only_when_the_tip_differs(chain):
     ours = tuple(header(chain, number) for number in range(15, 19))
-    seen = look(FakeNode(chain), TipWindow(0, 15, ours), final_depth=3, final_by_tag=False)
+    seen = look(FakeNode(chain), TipWindow(0, 15, ours), POLICY)
     assert (seen.head.number, seen.final, sorted(seen.headers)) == (20, 17, [18, 20])
     other = (*ours[:-1], Header(18, "0x" + "ff" * 32, ours[-2].hash, 1))
-    seen = look(FakeNode(chain), TipWindow(0, 15, other), final_depth=3, final_by_tag=False)
+    seen = look(FakeNode(chain), TipWindow(0, 15, other), POLICY)
     assert sorted(seen.headers) == [15, 16, 17, 18, 20]
 
 
