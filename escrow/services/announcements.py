@@ -36,16 +36,22 @@ TYPES = {
 
 @dataclass(slots=True)
 class Announcements:
-    """Collects the outbox rows of one step. `from_block`: events below are history, of which nobody is told."""
+    """Collects the outbox rows of one step. `from_block`: events below are history, of which nobody is told; None: a rebuild, all
+    of which is history.
+    """
 
     chain: Chain
-    from_block: int
+    from_block: int | None
     rows: list[NewEvent] = field(default_factory=list)
+
+    def is_news(self, block_number: int) -> bool:
+        """Whether somebody is told of events of this block."""
+        return self.from_block is not None and block_number >= self.from_block
 
     def deal_events(self, events: Iterable[FoldEvent], parties_of: PartiesOf, *, depth: Depth) -> None:
         """A type of TYPES: what happened, with the event's arguments and the parties it left behind."""
         for item in events:
-            if item.block_number < self.from_block or not isinstance(item.event, bindings.Filled | DealEvent):
+            if not self.is_news(item.block_number) or not isinstance(item.event, bindings.Filled | DealEvent):
                 continue
             kind = type(item.event).__name__
             parties = parties_of(item)
@@ -57,7 +63,7 @@ class Announcements:
         the present ones of each deal.
         """
         for item in events:
-            if item.block_number < self.from_block:
+            if not self.is_news(item.block_number):
                 continue
             who = parties[_deal_id(item.event)]
             payload = _place(self.chain, item) | _who(who) | _fact(item)

@@ -58,7 +58,7 @@ def events_take_back(*, chain: Chain, rows: Sequence[ChainEvent], tokens: Tokens
 def finality_advance(*, chain: Chain, above: int, upto: int, told: Announcements) -> None:
     """Facts of the blocks above `above` up to `upto`, stored in earlier steps, became final."""
     transfers_post(chain=chain, final_number=upto)
-    if upto < told.from_block:
+    if not told.is_news(upto):
         return
     events = events_between(chain, above, upto)
     if events:
@@ -99,14 +99,14 @@ def facts_push(
     facts = facts_collect(chain=chain, events=events, balances=balances, rewound=rewound)
     facts.market_status = {market_id: history.progress.status for market_id, history in found.items()}
     before = _market_status(chain, found)
-    facts_apply(chain_id=chain.pk, facts=facts)
+    facts_apply(chain_id=chain.pk, facts=facts, tell=told.from_block is not None)
     begin = {item.event.market for item in events if isinstance(item.event, bindings.MarketCreated)}
     changed = {market.pk: market for market in markets_write(chain=chain, found=found, tokens=tokens, begin=begin)}
     for market_id, (market, status) in before.items():
         if status != facts.market_status[market_id]:
             changed[market.pk] = market
     approvals = auto_deliveries_write(chain=chain, events=events, rewound=rewound)
-    if events and events[-1].block_number >= told.from_block:
+    if events and told.is_news(events[-1].block_number):
         told.approvals(approvals)
         told.markets(changed.values(), facts.market_status)
         told.funds(balances)

@@ -1,39 +1,52 @@
 """Derived state thrown away and folded anew from stored events, or forgotten altogether to be read again from the chain."""
 
+from itertools import islice
+
 from django.db import transaction
 
 from escrow.chain.events import fold_events
 from escrow.chain.models import Block, ChainCursor, ChainEvent
-from escrow.domain.ledger import FREE, AccountKey
-from escrow.models import Account, AutoDelivery, Deal, MarketRecord, SettlementTerms, Transfer
+from escrow.models import (
+    Account,
+    AutoDelivery,
+    Deal,
+    DealTranche,
+    DealTransfer,
+    MarketRecord,
+    SettlementTerms,
+    Transfer,
+)
 from escrow.services.announcements import Announcements
 from escrow.services.markets import TokenFacts
-from escrow.services.projection import events_project, facts_push, trades_recount
+from escrow.services.projection import events_project
 from otc.core import locks
 from otc.core.models import Chain
-from points.models import Market, PayToken
+from points.models import PayToken
+from points.services.chain_facts import facts_derive, facts_forget
 
 CHUNK = 5_000  # events folded at once
-NOBODY = 2**62  # a first block to tell of that never comes: a rebuild is not news
 
 
 @transaction.atomic
 def projection_refold(*, chain_id: int) -> int:
-    """Rebuilds deals, terms, ledger and pushed facts from the canonical events. Returns how many events were folded.
+    """Rebuilds deals, terms, ledger and pushed facts from the canonical events, of which nobody is told. Returns how many events
+    were folded.
 
-    Locks Chain and cursor, so no step of the watcher runs meanwhile. Errors: FoldError.
+    Locks Chain and cursor, so no step of the watcher runs meanwhile, and the chain's rows of points. Errors: FoldError.
     """
     chain, cursor = _lock(chain_id)
     if cursor is None:
         return 0
     tokens = _tokens(chain)
     _drop(chain)
-    told = Announcements(chain, NOBODY)
+    told = Announcements(chain, None)
     rows = ChainEvent.objects.filter(chain=chain, canonical=True).order_by("block_number", "log_index")
-    count = rows.count()
-    for start in range(0, count, CHUNK):
-        events = fold_events(rows[start : start + CHUNK])
+    count, stream = 0, rows.iterator(CHUNK)
+    while chunk := list(islice(stream, CHUNK)):
+        count += len(chunk)
+        events = fold_events(chunk)
         events_project(chain=chain, events=events, final_number=cursor.final_number, tokens=tokens, told=told)
+    facts_derive(chain=chain)
     return count
 
 
@@ -45,6 +58,7 @@ def chain_forget(*, chain_id: int) -> None:
     """
     chain, cursor = _lock(chain_id)
     _drop(chain)
+    facts_derive(chain=chain)
     ChainEvent.objects.filter(chain=chain).delete()
     Block.objects.filter(chain=chain).delete()
     if cursor is not None:
@@ -69,20 +83,18 @@ def _tokens(chain: Chain) -> dict[str, TokenFacts]:
 
 
 def _drop(chain: Chain) -> None:
-    """Deletes what is derived, and pushes to points what it would be without any event."""
-    free = Account.objects.filter(chain=chain, kind=FREE)
-    balances = {AccountKey(token, FREE, owner): 0 for token, owner in free.values_list("token", "owner")}
-    Transfer.objects.filter(event__chain=chain).delete()
-    Account.objects.filter(chain=chain).delete()
-    Deal.objects.filter(chain=chain).delete()
-    SettlementTerms.objects.filter(market__chain=chain).delete()
-    MarketRecord.objects.filter(market__chain=chain).delete()
-    rows = ChainEvent.objects.filter(chain=chain, canonical=True)
-    events = fold_events(rows.order_by("block_number", "log_index"))
-    ids = list(rows.values_list("pk", flat=True))
-    rows.update(canonical=False)
-    told = Announcements(chain, NOBODY)
-    facts_push(chain=chain, events=events, balances=balances, tokens={}, told=told, rewound=True)
-    trades_recount(chain=chain, market_ids=Market.objects.filter(chain=chain).values_list("market_id", flat=True))
-    AutoDelivery.objects.filter(chain=chain).delete()
-    ChainEvent.objects.filter(pk__in=ids).update(canonical=True)
+    """Deletes what is derived, and sets the facts of points and of the chain to what they are without any event."""
+    facts_forget(chain=chain)
+    Chain.objects.filter(pk=chain.pk).update(fee_bps=0, paused_until=0)
+    # What others refer to comes after them.
+    for rows in (
+        Transfer.objects.filter(debit__chain=chain),
+        Account.objects.filter(chain=chain),
+        DealTranche.objects.filter(deal__chain=chain),
+        DealTransfer.objects.filter(deal__chain=chain),
+        Deal.objects.filter(chain=chain),
+        SettlementTerms.objects.filter(market__chain=chain),
+        MarketRecord.objects.filter(market__chain=chain),
+        AutoDelivery.objects.filter(chain=chain),
+    ):
+        rows._raw_delete(rows.db)  # noqa: SLF001 - one statement each: delete() would load all rows to look for others

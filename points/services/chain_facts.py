@@ -7,6 +7,7 @@ single facts of it. Each call is one transaction, or part of the caller's. Locks
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -27,6 +28,8 @@ from points.models import (
 )
 from points.services.fact_locks import makers_lock, market_facts_lock
 from points.services.offer_states import WORD_BITS, FilledAndCancelled, offers_recompute
+
+OFFERS_AT_ONCE = 5_000  # when all offers of a chain are derived anew
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,8 @@ class ChainFacts:
 
 
 @transaction.atomic
-def facts_apply(*, chain_id: int, facts: ChainFacts) -> None:
-    """Stores the facts, derives state and cover of every touched offer, and tells the outbox which offers changed state.
+def facts_apply(*, chain_id: int, facts: ChainFacts, tell: bool = True) -> None:
+    """Stores the facts, derives state and cover of every touched offer, and with `tell` the outbox which offers changed state.
 
     Funds of unregistered tokens are left out; markets and offers unknown here are remembered for when they come.
     """
@@ -69,7 +72,31 @@ def facts_apply(*, chain_id: int, facts: ChainFacts) -> None:
     touched |= _set_epochs(chain, facts.epochs)
     touched |= _set_nonces(chain, facts.nonces)
     own_facts, siblings = _set_offers(chain, facts.offers)
-    offers_recompute(chain=chain, offer_ids=touched | siblings | set(own_facts), own_facts=own_facts)
+    offers_recompute(chain=chain, offer_ids=touched | siblings | set(own_facts), own_facts=own_facts, tell=tell)
+
+
+@transaction.atomic
+def facts_forget(*, chain: Chain) -> None:
+    """Sets all facts of a chain to what they are before its first event; states of offers stay until `facts_derive`. Locks the
+    chain's rows of Market, MakerFunds and Offer.
+    """
+    Market.objects.filter(chain=chain).update(status=MarketStatus.NONE, deal_count=0, last_price_e18=None)
+    PayToken.objects.filter(chain=chain).update(allowed=False)
+    # These rows stay: whoever posts for a maker locks them.
+    MakerFunds.objects.filter(pay_token__chain=chain).update(free=0)
+    Offer.objects.filter(market__chain=chain).update(filled_units=0, cancelled_on_chain=False)
+    for model in (MakerEpoch, MakerNonces, UnknownMarket, UnknownOffer):
+        model._default_manager.filter(chain=chain).delete()  # noqa: SLF001 - Django's documented model API
+
+
+@transaction.atomic
+def facts_derive(*, chain: Chain) -> int:
+    """Derives state and cover of all offers of a chain anew, telling nobody; returns how many changed. Locks them."""
+    rows = Offer.objects.filter(market__chain=chain).order_by("pk").values_list("pk", flat=True)
+    stream, changed = rows.iterator(OFFERS_AT_ONCE), 0
+    while ids := list(islice(stream, OFFERS_AT_ONCE)):
+        changed += offers_recompute(chain=chain, offer_ids=ids, tell=False)
+    return changed
 
 
 def market_status_set(*, chain_id: int, market_id: str, status: int) -> None:

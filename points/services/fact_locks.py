@@ -14,10 +14,15 @@ from points.models import MakerFunds, PayToken
 
 
 def market_facts_lock(market_ids: Iterable[str]) -> None:
-    """Holds what is known of these market ids, registered or not, until commit. Needs a transaction."""
+    """Holds what is known of these market ids, registered or not, until commit. Needs a transaction.
+
+    The lock's space is the table that holds the facts: where a rebuild works on a copy of it, it keeps nobody from the table itself.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_advisory_xact_lock(hashtextextended(id, 2)) FROM unnest(%s::text[]) AS id", [sorted(market_ids)]
+            "SELECT pg_advisory_xact_lock(hashtextextended(id, 'points_unknownmarket'::regclass::oid::bigint))"
+            " FROM unnest(%s::text[]) AS id",
+            [sorted(market_ids)],
         )
 
 

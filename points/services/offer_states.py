@@ -118,12 +118,16 @@ class FilledAndCancelled:
 
 
 def offers_recompute(
-    *, chain: Chain, offer_ids: Collection[int], own_facts: dict[int, FilledAndCancelled] | None = None
+    *,
+    chain: Chain,
+    offer_ids: Collection[int],
+    own_facts: dict[int, FilledAndCancelled] | None = None,
+    tell: bool = True,
 ) -> int:
     """Sets `own_facts` and derives state and cover of these offers anew; returns how many rows changed.
 
     Locks the offers by id (the caller has locked their makers' funds rows where it changes funds). Writes changed rows in one
-    statement, and an outbox row `offer.changed` for each new state. Needs a transaction.
+    statement, and with `tell` an outbox row `offer.changed` for each new state. Needs a transaction.
     """
     if not offer_ids:
         return 0
@@ -154,7 +158,7 @@ def offers_recompute(
         )
         free = facts.free.get((row.market.pay_token_id, row.maker), 0)
         fillable = fillable_units(terms[row.pk], filled=row.filled_units, free=free) if state == "open" else 0
-        if state != row.state:
+        if tell and state != row.state:
             events.append(offer_event(row, kind="offer.changed", state=state))
         derived.append(_Wanted(row, row.filled_units, row.cancelled_on_chain, state, fillable))
     changed = _write(derived)

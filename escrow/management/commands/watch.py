@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from escrow.chain.watcher import Outcome, watch_step
-from escrow.services.rebuild import chain_forget, projection_refold
+from escrow.services.rebuild import chain_forget
 from otc.core.locks import advisory_lock
 from otc.core.models import Chain
 
@@ -16,11 +16,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--chain", type=int, help="Only the chain of this id.")
-        anew = parser.add_mutually_exclusive_group()
-        anew.add_argument(
-            "--refold", action="store_true", help="First rebuild deals, ledger and facts from the stored events."
-        )
-        anew.add_argument(
+        parser.add_argument(
             "--reindex",
             action="store_true",
             help="First forget all that was read, and a halt with it, and read the chain again from its first block.",
@@ -36,14 +32,11 @@ class Command(BaseCommand):
             with advisory_lock(f"escrow.chain:{chain.pk}") as got:
                 if not got:
                     raise CommandError(f"A worker is reading {chain} right now: try again in a few seconds.")
-                self._read(chain, refold=options["refold"], reindex=options["reindex"])
+                self._read(chain, reindex=options["reindex"])
 
-    def _read(self, chain: Chain, *, refold: bool, reindex: bool) -> None:
+    def _read(self, chain: Chain, *, reindex: bool) -> None:
         if reindex:
             chain_forget(chain_id=chain.pk)
-        if refold:
-            count = projection_refold(chain_id=chain.pk)
-            self.stdout.write(f"{chain}: {count} events folded anew")
         result = watch_step(chain.pk)
         while result.behind:
             self.stdout.write(f"{chain}: {result.outcome} {result.detail}", ending="\r")

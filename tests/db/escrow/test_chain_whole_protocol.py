@@ -108,7 +108,7 @@ def mine(chain, fake, *blocks) -> None:
 
 def facts(chain):
     """What follows from the events: all but where the chain stands, and logs that mean nothing."""
-    left_out = {"chain", "tip", "events", "blocks with events"}
+    left_out = {"chain", "tip", "events", "blocks with events", "posted"}
     return {key: value for key, value in projection_state(chain).items() if key not in left_out}
 
 
