@@ -204,6 +204,7 @@ SPECTACULAR_SETTINGS = {
         "OfferState": "points.models.OfferState.values",
         "Depth": "escrow.chain.models.Depth.choices",
         "Side": ["buy", "sell"],
+        "Escrow": "otc.core.models.EscrowKind.values",
         "MarketPhase": ["uncreated", "open", "proposed", "final", "cancel_proposed", "cancelled", "void"],
         "DealPhase": ["none", "attested", "disputed_by_buyer", "disputed_by_seller"],
     },

@@ -8,7 +8,7 @@ from rest_framework import serializers
 from escrow.services.transactions import Action
 from otc.core.serializers import AddressField, Hash32Field, HexBytesField, IntField, StrictSerializer, UintField
 from otc.core.signatures import SIGNATURE_MAX, with_v_27
-from points.api.serializers import ChoiceText, SideField
+from points.api.serializers import ChoiceText, EscrowField, SideField
 
 UINT16_MAX = 2**16 - 1
 UINT32_MAX = 2**32 - 1
@@ -17,10 +17,14 @@ TRANCHE_MAX = 63
 BATCH_MAX = 50
 
 
-class TokenAmountParams(StrictSerializer):
+class OfChainParams(StrictSerializer):
+    chain_id = IntField(minimum=1, required=False)
+    escrow = EscrowField(required=False, help_text="By default tokens.")
+
+
+class TokenAmountParams(OfChainParams):
     token = AddressField()
     amount = UintField()
-    chain_id = IntField(minimum=1, required=False)
 
 
 class WithdrawParams(TokenAmountParams):
@@ -30,6 +34,7 @@ class WithdrawParams(TokenAmountParams):
 class OfMarketParams(StrictSerializer):
     market_id = Hash32Field()
     chain_id = IntField(minimum=1, required=False)
+    escrow = EscrowField(required=False, help_text="Needed where the same terms stand in both escrows of a chain.")
 
 
 class ProposeParams(OfMarketParams):
@@ -61,14 +66,9 @@ class OfOfferParams(StrictSerializer):
     offer_hash = Hash32Field()
 
 
-class InvalidateNoncesParams(StrictSerializer):
+class InvalidateNoncesParams(OfChainParams):
     word = UintField(maximum=2**248 - 1, help_text="salt >> 8.")
     mask = UintField(help_text="Bit i kills salt word * 256 + i.")
-    chain_id = IntField(minimum=1, required=False)
-
-
-class OfChainParams(StrictSerializer):
-    chain_id = IntField(minimum=1, required=False)
 
 
 class SlashParams(StrictSerializer):

@@ -11,6 +11,7 @@ from escrow.selectors.deals import ChainFact, DealView, TrancheView, terms_of
 from escrow.selectors.solvency import Solvency, SolvencyRow
 from escrow.services.transactions import Issue, Prepared
 from escrow.services.tx.call import Signable
+from otc.core.chains import escrow_ref
 from otc.core.fields import to_checksum
 from otc.core.models import Chain
 from points.api.representations import SIDES, pay_token_json
@@ -25,6 +26,7 @@ OUTCOME_CODES = {name: code for code, name in OUTCOMES.items()}
 def chain_json(chain: Chain) -> Json:
     return {
         "chain_id": chain.chain_id,
+        "kind": chain.kind,
         "name": chain.name,
         "currency": chain.currency,
         "escrow": to_checksum(chain.escrow_address),
@@ -95,7 +97,7 @@ def deal_json(view: DealView) -> Json:
     deal = view.deal
     return {
         "deal_id": deal.deal_id,
-        "chain_id": deal.chain_id,
+        **escrow_ref(deal.chain),
         "market": deal.market.market_id,
         "program": deal.market.program.slug,
         "offer_hash": deal.offer_hash,
@@ -103,7 +105,7 @@ def deal_json(view: DealView) -> Json:
         "maker_side": SIDES[deal.maker_side],
         "buyer": to_checksum(deal.buyer),
         "seller": to_checksum(deal.seller),
-        "pay_token": pay_token_json(deal.pay_token),
+        "pay_token": pay_token_json(deal.pay_token, deal.chain),
         "units": str(deal.units),
         "payment": str(deal.payment),
         "collateral": str(deal.collateral),
@@ -199,7 +201,7 @@ def fact_json(fact: ChainFact) -> Json:
 
 def balance_json(row: BalanceView) -> Json:
     return {
-        "chain_id": row.chain_id,
+        **escrow_ref(row.chain),
         "token": to_checksum(row.token),
         "symbol": row.symbol,
         "decimals": row.decimals,
@@ -220,7 +222,7 @@ def solvency_json(found: Solvency) -> list[Json]:
 
 def _solvency_row(found: Solvency, row: SolvencyRow) -> Json:
     return {
-        "chain_id": found.chain_id,
+        **escrow_ref(found.chain),
         "token": to_checksum(row.ledger.token),
         "symbol": row.symbol,
         "decimals": row.decimals,
@@ -256,7 +258,7 @@ def signable_json(found: Signable) -> Json:
     name = type(found.struct).__name__.lower()
     return {
         "deal_id": found.deal_id,
-        "chain_id": found.chain.chain_id,
+        **escrow_ref(found.chain),
         name: struct_json(found.struct),
         "hash": found.digest,
         "typed_data": dict(found.typed_data),

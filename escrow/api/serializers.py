@@ -16,7 +16,7 @@ from otc.core.serializers import (
     TextField,
     UintField,
 )
-from points.api.serializers import ChoiceText, MarketDetailAnswer, PayTokenAnswer
+from points.api.serializers import ChoiceText, EscrowField, MarketDetailAnswer, PayTokenAnswer
 
 PHASE_NAMES = list(PHASES.values())
 Answer = serializers.Serializer[Any]
@@ -25,22 +25,25 @@ Answer = serializers.Serializer[Any]
 # ---------------------------------------------------------------- queries
 
 
-class DealsQuery(StrictSerializer):
+class ChainQuery(StrictSerializer):
+    chain_id = IntField(minimum=1, required=False)
+    escrow = EscrowField(required=False)
+
+
+class DealsQuery(ChainQuery):
     party = AddressField(required=False, help_text="Buyer or seller.")
     market = Hash32Field(required=False)
     outcome = ChoiceText(choices=list(OUTCOME_CODES), required=False)
-    chain_id = IntField(minimum=1, required=False)
-
-
-class ChainQuery(StrictSerializer):
-    chain_id = IntField(minimum=1, required=False)
 
 
 # ---------------------------------------------------------------- answers
 
 
 class ChainAnswer(Answer):
+    """One escrow on one chain."""
+
     chain_id = IntField()
+    kind = EscrowField(help_text="What other paths name by `escrow`.")
     name = serializers.CharField()
     currency = serializers.CharField(help_text="What gas is paid in.")
     escrow = AddressField()
@@ -113,6 +116,7 @@ class AttestationAnswer(Answer):
 class DealAnswer(Answer):
     deal_id = Hash32Field()
     chain_id = IntField()
+    escrow = EscrowField()
     market = Hash32Field()
     program = serializers.CharField()
     offer_hash = Hash32Field(help_text="Of the offer that was taken; of two that were matched, the seller's.")
@@ -226,6 +230,7 @@ class ReceiptAnswer(Answer):
 
 class BalanceAnswer(Answer):
     chain_id = IntField()
+    escrow = EscrowField(help_text="Money in one escrow of a chain is of no use in the other.")
     token = AddressField()
     symbol = serializers.CharField()
     decimals = IntField(allow_null=True)
@@ -246,6 +251,7 @@ class BalancesAnswer(Answer):
 
 class SolvencyTokenAnswer(Answer):
     chain_id = IntField()
+    escrow = EscrowField()
     token = AddressField()
     symbol = serializers.CharField()
     decimals = IntField(allow_null=True)

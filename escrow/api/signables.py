@@ -5,6 +5,7 @@ from rest_framework import serializers
 from escrow.api.actions import UINT40_MAX, AttestationShape, CloseShape, ResaleShape
 from escrow.api.serializers import Answer
 from otc.core.serializers import AddressField, Hash32Field, IntField, StrictSerializer, UintField
+from points.api.serializers import EscrowField
 
 
 class PrepareResaleRequest(StrictSerializer):
@@ -39,6 +40,7 @@ class SignerAnswer(Answer):
 class SignableAnswer(Answer):
     deal_id = Hash32Field()
     chain_id = IntField()
+    escrow = EscrowField()
     hash = Hash32Field(help_text="The EIP-712 digest.")
     typed_data = serializers.DictField(help_text="Sign with eth_signTypedData_v4.")
     signers = SignerAnswer(many=True, help_text="Who must sign it.")

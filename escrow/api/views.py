@@ -19,7 +19,6 @@ from escrow.selectors.deals import deal_get, deal_view, deals_of
 from escrow.selectors.receipts import receipt
 from escrow.selectors.solvency import solvency
 from escrow.services import signing, transactions
-from escrow.services.tx.lookup import chain_of
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import normal_hex, to_checksum
 from otc.core.models import Chain
@@ -66,7 +65,8 @@ class DealsView(GenericAPIView[Deal]):
             party=asked.get("party"),
             market_id=asked.get("market"),
             outcome=outcome,
-            chain_id=asked.get("chain_id"),
+            chain_number=asked.get("chain_id"),
+            escrow=asked.get("escrow"),
         )
         return _page(self, found)
 
@@ -98,7 +98,7 @@ class MarketDealsView(GenericAPIView[Deal]):
     def get(self, request: Request, market_id: str) -> Response:
         """A market's deals, newest first."""
         asked = query_of(request, shapes.ChainQuery, paged=True)
-        market = market_get(market_id=hash_of_path(market_id, field="market_id"), chain_id=asked.get("chain_id"))
+        market = market_get(market_id=hash_of_path(market_id, field="market_id"), **asked)
         return _page(self, deals_of(market_id=market.market_id, chain_id=market.chain_id))
 
 
@@ -131,7 +131,9 @@ def _page(view: GenericAPIView[Deal], found: Any) -> Response:
 def _deal(request: Request, deal_id: str) -> Deal:
     """Errors: INVALID, NOT_FOUND."""
     asked = query_of(request, shapes.ChainQuery)
-    found = deal_get(hash_of_path(deal_id, field="deal_id"), chain_id=asked.get("chain_id"))
+    found = deal_get(
+        hash_of_path(deal_id, field="deal_id"), chain_number=asked.get("chain_id"), escrow=asked.get("escrow")
+    )
     if found is None:
         raise DomainError(ErrorCode.NOT_FOUND, "No such deal is known here.", field="deal_id")
     return found
@@ -172,10 +174,17 @@ class SolvencyView(APIView):
 
 
 def _chains(asked: Mapping[str, Any]) -> list[Chain]:
-    """The chain that was asked for, else all that are served. Errors: NOT_FOUND."""
+    """The escrows that were asked for, else all that are served. Errors: NOT_FOUND."""
+    served = Chain.objects.filter(active=True)
     if "chain_id" in asked:
-        return [chain_of(asked["chain_id"])]
-    return list(Chain.objects.filter(active=True))
+        served = served.filter(chain_id=asked["chain_id"])
+    if "escrow" in asked:
+        served = served.filter(kind=asked["escrow"])
+    found = list(served)
+    if asked and not found:
+        field = "chain_id" if "chain_id" in asked else "escrow"
+        raise DomainError(ErrorCode.NOT_FOUND, "No such escrow is served here.", field=field)
+    return found
 
 
 # ---------------------------------------------------------------- transactions

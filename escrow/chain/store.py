@@ -20,6 +20,7 @@ from escrow.services.deals import deals_link
 from escrow.services.markets import Tokens, markets_to_adopt
 from escrow.services.projection import events_project, events_take_back, finality_advance, markets_adopt
 from otc.core import locks
+from otc.core.chains import escrow_ref
 from otc.core.failpoints import reach
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
 from otc.core.flags import flag_set
@@ -202,7 +203,7 @@ class DatabaseStore:
         Chain.objects.filter(pk=chain.pk).update(halted=text)
         reach("watcher.halting")
         flag_set(name=FlagName.PAUSE_KEEPER, on=True, reason=f"{chain.name} is halted: {reason}"[:REASON_MAX])
-        outbox_add(type="chain.halted", aggregate=f"chain:{chain.pk}", payload={"chain_id": chain.pk, "reason": text})
+        outbox_add(type="chain.halted", aggregate=f"chain:{chain.pk}", payload={**escrow_ref(chain), "reason": text})
         log.critical("chain %s halted: %s", chain.pk, text)
 
     def _lock(self, window: TipWindow, *, history: int | None = None) -> tuple[Chain, ChainCursor]:

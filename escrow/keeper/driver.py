@@ -43,7 +43,7 @@ def drive_once(
     Asks the node outside of transactions only.
     """
     planned = planner.plan(chain_id=chain_id)
-    chain = Chain.objects.filter(chain_id=chain_id, active=True).first()
+    chain = Chain.objects.filter(pk=chain_id, active=True).first()
     signer = signer or from_settings()
     if chain is None or chain.head_number is None:
         return Report(planned, idle_because="The chain has not been read yet.")

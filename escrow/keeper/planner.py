@@ -40,7 +40,7 @@ def plan(*, chain_id: int) -> int:
 
     Facts must be deep enough: the deal's opening at least safe. The deadline is judged by the head's time.
     """
-    chain = Chain.objects.filter(chain_id=chain_id, active=True, halted="").first()
+    chain = Chain.objects.filter(pk=chain_id, active=True, halted="").first()
     if chain is None or chain.head_time is None or chain.head_number is None or chain.safe_number is None:
         return 0
     return sum(_write(chain, due) for due in _due(chain, now=chain.head_time))

@@ -19,7 +19,7 @@ class BalanceView:
     went in blocks that are not final. `locked`: the wallet's own payment, collateral and bonds in open deals.
     """
 
-    chain_id: int
+    chain: Chain
     token: str
     symbol: str
     decimals: int | None
@@ -57,7 +57,7 @@ def balances(address: str, *, chain: Chain) -> list[BalanceView]:
         )
         rows.append(
             BalanceView(
-                chain_id=chain.pk,
+                chain=chain,
                 token=token,
                 symbol=symbol,
                 decimals=decimals,

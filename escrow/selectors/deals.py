@@ -63,9 +63,17 @@ class DealView:
 
 
 def deals_of(
-    *, party: str | None = None, market_id: str | None = None, outcome: int | None = None, chain_id: int | None = None
+    *,
+    party: str | None = None,
+    market_id: str | None = None,
+    outcome: int | None = None,
+    chain_id: int | None = None,
+    chain_number: int | None = None,
+    escrow: str | None = None,
 ) -> QuerySet[Deal]:
-    """Deals with all that a view needs loaded, newest first."""
+    """Deals with all that a view needs loaded, newest first. `chain_id`: key of an escrow's row; `chain_number` and the kind of
+    `escrow` are what clients know.
+    """
     deals = Deal.objects.select_related(
         "chain", "market__program__project", "market__settlement_terms", "pay_token", "opened_event", "closed_event"
     ).prefetch_related("tranches")
@@ -77,12 +85,16 @@ def deals_of(
         deals = deals.filter(outcome=outcome)
     if chain_id is not None:
         deals = deals.filter(chain_id=chain_id)
+    if chain_number is not None:
+        deals = deals.filter(chain__chain_id=chain_number)
+    if escrow is not None:
+        deals = deals.filter(chain__kind=escrow)
     return deals
 
 
-def deal_get(deal_id: str, *, chain_id: int | None = None) -> Deal | None:
+def deal_get(deal_id: str, *, chain_number: int | None = None, escrow: str | None = None) -> Deal | None:
     """One deal, loaded as by `deals_of`."""
-    return deals_of(chain_id=chain_id).filter(deal_id=deal_id).first()
+    return deals_of(chain_number=chain_number, escrow=escrow).filter(deal_id=deal_id).first()
 
 
 def recent_deals(market: Market, limit: int = RECENT_DEALS) -> list[Deal]:

@@ -22,7 +22,7 @@ def receipt(deal: Deal) -> dict[str, Any]:
     for name in ("buyer", "seller", "pay_token"):
         members[name] = to_checksum(members[name])
     return {
-        "chain_id": deal.chain_id,
+        "chain_id": deal.chain.chain_id,
         "escrow": to_checksum(deal.chain.escrow_address),
         "deal": members,
         "abi_type": bindings.Deal.ABI_TYPE,

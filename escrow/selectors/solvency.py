@@ -53,7 +53,7 @@ class SolvencyRow:
 class Solvency:
     """As of one block, the newest that was folded."""
 
-    chain_id: int
+    chain: Chain
     block_number: int
     block_hash: str
     rows: list[SolvencyRow]
@@ -92,7 +92,7 @@ def solvency(chain: Chain, *, nodes: Sequence[Node] | None = None) -> Solvency:
         symbol, decimals = names.get(row.token, ("", None))
         held, liabilities, fees = answers[3 * place : 3 * place + 3]
         rows.append(SolvencyRow(symbol, decimals, row, held, liabilities, fees))
-    return Solvency(chain.pk, chain.head_number, chain.head_hash, rows)
+    return Solvency(chain, chain.head_number, chain.head_hash, rows)
 
 
 def ask(chain: Chain, calls: Sequence[Call], *, nodes: Sequence[Node] | None = None) -> list[str]:

@@ -17,6 +17,7 @@ from escrow.domain.ledger import FREE, AccountKey, Parties
 from escrow.models import Deal, SettlementTerms
 from escrow.services.auto_deliveries import ApprovalKey
 from escrow.services.ledger import PartiesOf
+from otc.core.chains import escrow_ref
 from otc.core.models import Chain
 from otc.core.outbox import NewEvent, outbox_add_locked
 from points.models import Market
@@ -81,7 +82,7 @@ class Announcements:
         )
         for deal_id, facts in gone.items():
             payload = {
-                "chain_id": self.chain.pk,
+                **escrow_ref(self.chain),
                 **_who(parties[deal_id]),
                 "reverted": facts,
                 "exists": deal_id in stands,
@@ -95,7 +96,7 @@ class Announcements:
         terms = {row.market_id: row for row in SettlementTerms.objects.filter(market__in=list(changed))}
         for pk, market in changed.items():
             payload = {
-                "chain_id": self.chain.pk,
+                **escrow_ref(self.chain),
                 "market_id": market.market_id,
                 "status": status[market.market_id],
                 "settlement": _terms(terms.get(pk)),
@@ -107,7 +108,7 @@ class Announcements:
         for key, balance in balances.items():
             if key.kind == FREE:
                 payload = {
-                    "chain_id": self.chain.pk,
+                    **escrow_ref(self.chain),
                     "address": key.owner,
                     "token": key.token,
                     "free": str(balance),
@@ -118,7 +119,7 @@ class Announcements:
         """approval.changed: how much of a token anyone may still deliver for a seller."""
         for key, amount in left.items():
             payload = {
-                "chain_id": self.chain.pk,
+                **escrow_ref(self.chain),
                 "address": key.seller,
                 "market_id": key.market_id,
                 "token": key.token,
@@ -156,7 +157,7 @@ def _fact(item: FoldEvent) -> dict[str, Any]:
 
 def _place(chain: Chain, item: FoldEvent) -> dict[str, Any]:
     return {
-        "chain_id": chain.pk,
+        **escrow_ref(chain),
         "block_number": item.block_number,
         "log_index": item.log_index,
         "tx_hash": item.tx_hash,

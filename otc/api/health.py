@@ -8,6 +8,7 @@ from django.http import HttpRequest, JsonResponse
 from redis.exceptions import RedisError
 
 from otc.core import clock
+from otc.core.chains import escrow_ref
 from otc.core.models import Chain
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def _chains() -> list[dict[str, object]]:
     now = clock.unix_now()
     return [
         {
-            "chain_id": chain.chain_id,
+            **escrow_ref(chain),
             "head": chain.head_number,
             "head_lag_seconds": None if chain.head_time is None else max(0, now - chain.head_time),
             "lagging": chain.head_time is None or now - chain.head_time > HEAD_LAG_MAX,

@@ -28,6 +28,7 @@ class ChainAdmin(PanelAdmin):
     list_display = (
         "name",
         "chain_id",
+        "kind",
         "active",
         "head_number",
         time_column("head_time"),
@@ -36,7 +37,7 @@ class ChainAdmin(PanelAdmin):
         hex_column("escrow_address"),
         "halted",
     )
-    list_filter = ("active",)
+    list_filter = ("kind", "active")
     address_lookups = ("escrow_address",)
     text_lookups = ("name__icontains",)
     unix_times = ("head_time", "paused_until")
@@ -47,7 +48,7 @@ class ChainAdmin(PanelAdmin):
         reason = form.cleaned_data["reason"]
         return self.carry_out(
             request,
-            lambda: chains.chain_resume(chain_id=int(object_id), reason=reason),
+            lambda: chains.chain_resume(pk=int(object_id), reason=reason),
             done="The chain goes on.",
             row=self.get_object(request, object_id),
             reason=reason,

@@ -1,17 +1,43 @@
-"""Registering the chains we serve, and starting one again after the watcher stopped for a person."""
+"""The escrows we serve: which one is meant, registering one, and starting one again after the watcher stopped for a person."""
 
 import pghistory
 from django.db import transaction
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.locks import lock_row
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind, escrow_key
+
+
+def escrow_ref(chain: Chain) -> dict[str, int | str]:
+    """How the API and its events name an escrow: the chain's number, and which of its two."""
+    return {"chain_id": chain.chain_id, "escrow": chain.kind}
+
+
+def chain_of(chain_id: int | None, escrow: str | None = None) -> Chain:
+    """The active escrow that is asked for: that of tokens unless `escrow` says otherwise, on the chain of that number or on the only
+    one that is served.
+
+    Errors: INVALID naming `chain_id` when several are served, NOT_FOUND naming what isn't.
+    """
+    kind = escrow or EscrowKind.TOKENS
+    served = Chain.objects.filter(active=True)
+    rows = served if chain_id is None else served.filter(chain_id=chain_id)
+    found = list(rows.filter(kind=kind)[:2])
+    if len(found) == 1:
+        return found[0]
+    if found:
+        numbers = ", ".join(str(number) for number in served.filter(kind=kind).values_list("chain_id", flat=True))
+        raise DomainError(ErrorCode.INVALID, f"Several chains are served: name one of {numbers}.", field="chain_id")
+    if rows.exists():
+        raise DomainError(ErrorCode.NOT_FOUND, f"No escrow of {kind} is served here on that chain.", field="escrow")
+    raise DomainError(ErrorCode.NOT_FOUND, "This chain is not served here.", field="chain_id")
 
 
 @transaction.atomic
 def chain_register(
     *,
     chain_id: int,
+    kind: EscrowKind = EscrowKind.TOKENS,
     name: str,
     rpc_url: str,
     public_rpc_url: str,
@@ -20,10 +46,12 @@ def chain_register(
     safe_depth: int,
     final_depth: int,
 ) -> Chain:
-    """The chain's row, made or brought up to date; what the watcher wrote stays. Depths count blocks on top."""
+    """The escrow's row, made or brought up to date; what the watcher wrote stays. Depths count blocks on top."""
     chain, _created = Chain.objects.update_or_create(
-        chain_id=chain_id,
+        pk=escrow_key(chain_id, kind),
         defaults={
+            "chain_id": chain_id,
+            "kind": kind,
             "name": name,
             "rpc_urls": [rpc_url],
             "public_rpc_url": public_rpc_url,
@@ -37,14 +65,14 @@ def chain_register(
 
 
 @transaction.atomic
-def chain_escrow_set(*, chain_id: int, escrow_address: str, start_block: int) -> Chain:
-    """Tells a chain's row where its escrow stands and began; all else stays. Locks the chain.
+def chain_escrow_set(*, pk: int, escrow_address: str, start_block: int) -> Chain:
+    """Tells an escrow's row where it stands and began; all else stays. Locks the chain.
 
     Errors: NOT_FOUND, CONFLICT when the chain was already read for another escrow.
     """
-    chain = lock_row(Chain.objects.filter(chain_id=chain_id))
+    chain = lock_row(Chain.objects.filter(pk=pk))
     if chain is None:
-        raise DomainError(ErrorCode.NOT_FOUND, f"There is no chain {chain_id}.")
+        raise DomainError(ErrorCode.NOT_FOUND, f"There is no escrow {pk}.")
     if chain.escrow_address != escrow_address and chain.head_number is not None:
         raise DomainError(
             ErrorCode.CONFLICT,
@@ -56,16 +84,16 @@ def chain_escrow_set(*, chain_id: int, escrow_address: str, start_block: int) ->
 
 
 @transaction.atomic
-def chain_resume(*, chain_id: int, reason: str) -> Chain:
-    """Clears what halted the chain's watcher and keeper; the history keeps it beside the reason. Locks the chain.
+def chain_resume(*, pk: int, reason: str) -> Chain:
+    """Clears what halted the escrow's watcher and keeper; the history keeps it beside the reason. Locks the chain.
 
     Errors: NOT_FOUND, INVALID without a reason, CONFLICT when the chain isn't halted.
     """
     if not reason.strip():
         raise DomainError(ErrorCode.INVALID, "Say what was found and done: it is kept.", field="reason")
-    chain = lock_row(Chain.objects.filter(chain_id=chain_id))
+    chain = lock_row(Chain.objects.filter(pk=pk))
     if chain is None:
-        raise DomainError(ErrorCode.NOT_FOUND, f"There is no chain {chain_id}.")
+        raise DomainError(ErrorCode.NOT_FOUND, f"There is no escrow {pk}.")
     if not chain.halted:
         raise DomainError(ErrorCode.CONFLICT, f"{chain} is not halted.")
     with pghistory.context(reason=reason.strip(), was_halted_by=chain.halted):

@@ -5,10 +5,26 @@ import uuid
 import pghistory
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from otc.core.fields import AddressField, Hash32Field
+
+# Row keys of rights escrows: `RIGHTS_KEYS` + the chain's number. Above every chain number that wallets take (2^53 - 1), so that
+# a key that is used as a chain's number, or a number as a key, finds nothing instead of the wrong escrow.
+RIGHTS_KEYS = 10**16
+
+
+class EscrowKind(models.TextChoices):
+    """Which of the two contracts: what its deals deliver."""
+
+    TOKENS = "tokens", "Tokens"
+    RIGHTS = "rights", "Rights"
+
+
+def escrow_key(chain_id: int, kind: str) -> int:
+    """The row key of a chain's escrow of that kind. `chain_id`: the chain's own number."""
+    return chain_id if kind == EscrowKind.TOKENS else RIGHTS_KEYS + chain_id
 
 
 class Finality(models.TextChoices):
@@ -35,12 +51,15 @@ class Finality(models.TextChoices):
     model_name="ChainChange",
 )
 class Chain(models.Model):
-    """A chain we watch, and its policy. Adding a chain is a row here, no code.
+    """One escrow contract on one chain: what we watch, and its policy. Adding a chain is a row here, no code.
 
-    Depths count blocks on top: 0 is the head itself. `head_*` is the newest canonical block the watcher has stored.
+    `chain_id` is the chain's own number (EIP-155), shared by its escrows. On rows that refer here by `chain`, `chain_id` is the key of
+    this row: write `row.chain.chain_id` wherever a wallet, a node or a client of the API reads it. Depths count blocks on top: 0 is the head itself. `head_*` is the newest canonical block the watcher has stored.
     """
 
-    chain_id = models.PositiveBigIntegerField(primary_key=True)
+    id = models.PositiveBigIntegerField(primary_key=True, help_text="Given by `escrow_key`.")
+    chain_id = models.PositiveBigIntegerField(help_text="The chain's own number (EIP-155).")
+    kind = models.CharField(max_length=6, choices=EscrowKind, default=EscrowKind.TOKENS)
     name = models.CharField(max_length=40)
     rpc_urls = models.JSONField(default=list, help_text="Endpoints, best first.")
     public_rpc_url = models.CharField(max_length=300, blank=True, help_text="What wallets are told to use.")
@@ -72,11 +91,18 @@ class Chain(models.Model):
     )
 
     class Meta:
-        ordering = ["chain_id"]
-        constraints = [models.CheckConstraint(condition=Q(final_quorum__gte=1), name="chain_quorum_of_one_or_more")]
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["chain_id", "kind"], name="chain_escrow_once"),
+            models.CheckConstraint(
+                condition=Q(kind="tokens", id=F("chain_id")) | Q(kind="rights", id=F("chain_id") + RIGHTS_KEYS),
+                name="chain_key_of_its_escrow",
+            ),
+            models.CheckConstraint(condition=Q(final_quorum__gte=1), name="chain_quorum_of_one_or_more"),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.chain_id})"
+        return f"{self.name} ({self.chain_id}{', rights' if self.kind == EscrowKind.RIGHTS else ''})"
 
 
 class FlagName(models.TextChoices):

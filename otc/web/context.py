@@ -21,7 +21,9 @@ def venue(request: HttpRequest) -> dict[str, Any]:
     chains = Chain.objects.filter(active=True)
     return {
         "chains": chains,
-        "chains_for_wallet": lambda: [chain_for_wallet(chain) for chain in chains],
+        "chains_for_wallet": lambda: [
+            chain_for_wallet(chain) for chain in {one.chain_id: one for one in chains}.values()
+        ],
         "wallet": SimpleLazyObject(lambda: wallet_of(request)),
     }
 

@@ -12,6 +12,7 @@ from django.urls import reverse
 from escrow.services.transactions import Action, Issue, Prepared, prepare
 from escrow.services.tx.call import NeedKind
 from otc.accounts.models import User
+from otc.core.chains import escrow_ref
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import to_checksum
 from otc.core.models import Chain
@@ -70,7 +71,7 @@ def transaction_flow(
             approval = prepare(
                 action=Action.APPROVE,
                 account=account,
-                params={"token": token, "amount": needs, "chain_id": chain.chain_id},
+                params={"token": token, "amount": needs, **escrow_ref(chain)},
             )
             first = f"Step 1 of 2: allow the escrow to pull exactly {amount_words(chain, token, needs)}"
             return _step(approval, title=first, chain=chain, button="Approve in wallet", continue_with=form)
@@ -98,7 +99,7 @@ def _step(prepared: Prepared, *, title: str, chain: Chain, button: str, continue
         explanation=tuple(prepared.explanation.splitlines()),
         checked=f"Tried out on block {prepared.block_number:,}: it works." if payload else "",
         problems=problems,
-        status_url=reverse("web:transaction_status", args=[chain.chain_id, "0x"]),
+        status_url=reverse("web:transaction_status", args=[chain.pk, "0x"]),
         continue_with=continue_with,
     )
 

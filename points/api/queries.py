@@ -7,7 +7,6 @@ from rest_framework.request import Request
 from otc.accounts.models import User
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import normal_hex
-from otc.core.models import Chain
 from otc.core.serializers import StrictSerializer
 
 PAGING = ("cursor", "limit")
@@ -42,14 +41,3 @@ def hash_of_path(value: str, *, field: str) -> str:
         return normal_hex(value, 32)
     except ValueError as error:
         raise DomainError(ErrorCode.INVALID, "Expected 32 bytes: 0x and 64 hex digits.", field=field) from error
-
-
-def chain_of(chain_id: int | None) -> Chain:
-    """The active chain that is asked for; the only one when none is. Errors: INVALID."""
-    chains = list(
-        Chain.objects.filter(active=True) if chain_id is None else Chain.objects.filter(active=True, pk=chain_id)
-    )
-    if len(chains) == 1:
-        return chains[0]
-    served = ", ".join(str(each) for each in Chain.objects.filter(active=True).values_list("pk", flat=True))
-    raise DomainError(ErrorCode.INVALID, f"Say which chain: {served or 'none is served yet'}.", field="chain_id")

@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any
 
 from otc.core import fields
+from otc.core.chains import escrow_ref
+from otc.core.models import Chain
 from points.domain.markets import MarketTerms
 from points.domain.offers import OfferTerms, Outcomes, fill_amounts, typed_data
 from points.models import AllocationList, AssetKind, Market, MarketStatus, Offer, PayToken, Program, Project
@@ -56,9 +58,10 @@ def program_json(program: Program) -> Json:
     }
 
 
-def pay_token_json(token: PayToken) -> Json:
+def pay_token_json(token: PayToken, chain: Chain) -> Json:
+    """`chain`: the token's own."""
     return {
-        "chain_id": token.chain_id,
+        **escrow_ref(chain),
         "address": to_checksum(token.address),
         "symbol": token.symbol,
         "decimals": token.decimals,
@@ -106,13 +109,13 @@ def market_json(market: Market) -> Json:
     """Needs program with project, pay token, chain; the quotes of `markets_with_quotes` where they were asked for."""
     return {
         "market_id": market.market_id,
-        "chain_id": market.chain_id,
+        **escrow_ref(market.chain),
         "program": market.program.slug,
         "program_name": market.program.name,
         "project": market.program.project.slug,
         "unit_name": market.program.unit_name,
         "unit_decimals": market.program.unit_decimals,
-        "pay_token": pay_token_json(market.pay_token),
+        "pay_token": pay_token_json(market.pay_token, market.chain),
         "status": STATUSES[market.status],
         "long_stop": market.long_stop,
         "best_bid_e18": _text(getattr(market, "best_bid_e18", None)),
@@ -179,10 +182,10 @@ def terms_json(terms: OfferTerms) -> Json:
 
 
 def offer_json(offer: Offer) -> Json:
-    """Needs market with pay token."""
+    """Needs market with pay token and chain."""
     return {
         "offer_hash": offer.offer_hash,
-        "chain_id": offer.market.chain_id,
+        **escrow_ref(offer.market.chain),
         "offer": terms_json(offer_terms(offer)),
         "state": offer.state,
         "withdrawn": offer.withdrawn,
@@ -252,10 +255,12 @@ def outcomes_json(outcomes: Outcomes) -> Json:
 def prepared_json(prepared: PreparedOffer) -> Json:
     return {
         "offer": terms_json(prepared.terms),
-        "chain_id": prepared.chain.pk,
+        **escrow_ref(prepared.chain),
         "offer_hash": prepared.offer_hash,
         "typed_data": typed_data(
-            prepared.terms, chain_id=prepared.chain.pk, escrow_address=to_checksum(prepared.chain.escrow_address)
+            prepared.terms,
+            chain_id=prepared.chain.chain_id,
+            escrow_address=to_checksum(prepared.chain.escrow_address),
         ),
         "outcome": outcomes_json(prepared.outcomes),
     }

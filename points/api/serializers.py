@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework import serializers
 
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
+from otc.core.models import EscrowKind
 from otc.core.serializers import (
     AddressField,
     Hash32Field,
@@ -45,6 +46,13 @@ class SideField(ChoiceText):
 
     def to_representation(self, value: int) -> str:  # type: ignore[override]  # as above
         return SIDES[value]
+
+
+class EscrowField(ChoiceText):
+    """Which of a chain's two escrows."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=EscrowKind.values, **kwargs)
 
 
 # ---------------------------------------------------------------- projects, programs, pay tokens
@@ -94,6 +102,7 @@ class ProgramAnswer(Answer):
 
 class PayTokenAnswer(Answer):
     chain_id = IntField()
+    escrow = EscrowField(help_text="Each of a chain's escrows has balances of its own.")
     address = AddressField()
     symbol = serializers.CharField()
     decimals = IntField()
@@ -166,6 +175,7 @@ class MarketRequest(StrictSerializer):
 
     program = SlugField()
     chain_id = IntField(minimum=1, required=False, help_text="Needed where several chains are served.")
+    escrow = EscrowField(required=False, help_text="rights: NFTs are delivered. By default tokens.")
     pay_token = AddressField()
     resolver = AddressField(help_text="Proposes settlement terms.")
     guardian = AddressField(help_text="May veto them; another wallet than the resolver.")
@@ -198,11 +208,13 @@ class MarketsQuery(StrictSerializer):
     program = SlugField(required=False)
     project = SlugField(required=False)
     status = ChoiceText(choices=list(STATUSES.values()), required=False)
+    escrow = EscrowField(required=False)
 
 
 class MarketAnswer(Answer):
     market_id = Hash32Field()
     chain_id = IntField()
+    escrow = EscrowField()
     program = serializers.CharField()
     program_name = serializers.CharField()
     project = serializers.CharField()
@@ -246,6 +258,7 @@ class MarketDetailAnswer(MarketAnswer):
 
 class MarketQuery(StrictSerializer):
     chain_id = IntField(minimum=1, required=False)
+    escrow = EscrowField(required=False)
 
 
 class BookQuery(MarketQuery):
@@ -282,6 +295,7 @@ class PrepareRequest(StrictSerializer):
     """An offer without epoch and salt, which are filled in, as are the optional members."""
 
     chain_id = IntField(minimum=1, required=False, help_text="Needed where the market stands on several chains.")
+    escrow = EscrowField(required=False, help_text="Needed where it stands in both escrows of a chain.")
     market = Hash32Field()
     maker = AddressField()
     side = SideField()
@@ -316,6 +330,7 @@ class TermsOfOffer(StrictSerializer):
 
 class OfferRequest(StrictSerializer):
     chain_id = IntField(minimum=1, required=False)
+    escrow = EscrowField(required=False)
     offer = TermsOfOffer()
     signature = HexBytesField(max_bytes=SIGNATURE_MAX)
 
@@ -341,6 +356,7 @@ class OutcomeAnswer(Answer):
 class PreparedAnswer(Answer):
     offer = TermsOfOffer()
     chain_id = IntField()
+    escrow = EscrowField()
     offer_hash = Hash32Field()
     typed_data = serializers.DictField(help_text="Sign with eth_signTypedData_v4.")
     outcome = OutcomeAnswer()
@@ -350,12 +366,14 @@ class OffersQuery(StrictSerializer):
     maker = AddressField(required=False)
     market = Hash32Field(required=False)
     chain_id = IntField(minimum=1, required=False)
+    escrow = EscrowField(required=False)
     state = ChoiceText(choices=[str(state) for state in OfferState.values], required=False)
 
 
 class OfferAnswer(Answer):
     offer_hash = Hash32Field()
     chain_id = IntField()
+    escrow = EscrowField()
     offer = TermsOfOffer()
     state = serializers.ChoiceField(choices=OfferState.values)
     withdrawn = serializers.BooleanField()

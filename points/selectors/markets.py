@@ -1,6 +1,6 @@
 """Reading markets and pay tokens."""
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from otc.core.errors import DomainError, ErrorCode
@@ -46,19 +46,23 @@ def markets_with_quotes() -> QuerySet[Market]:
     )
 
 
-def market_get(*, market_id: str, chain_id: int | None = None) -> Market:
+def market_get(*, market_id: str, chain_id: int | None = None, escrow: str | None = None) -> Market:
     """A market by its id, with program, project, pay token and chain; unlisted ones too: their offers still settle.
 
-    Errors: NOT_FOUND; INVALID when the same terms stand on several chains and `chain_id` doesn't say which.
+    Errors: NOT_FOUND; INVALID when the same terms stand in several escrows, and the chain's number and the kind of `escrow`
+    don't say which.
     """
     rows = Market.objects.filter(market_id=market_id, chain__active=True)
     if chain_id is not None:
-        rows = rows.filter(chain=chain_id)
-    found = list(rows.select_related("program__project", "pay_token", "chain").order_by(F("chain_id"))[:2])
+        rows = rows.filter(chain__chain_id=chain_id)
+    if escrow is not None:
+        rows = rows.filter(chain__kind=escrow)
+    found = list(rows.select_related("program__project", "pay_token", "chain").order_by("chain")[:2])
     if not found:
         raise DomainError(ErrorCode.NOT_FOUND, "No such market is registered here.", field="market")
     if len(found) > 1:
+        field = "chain_id" if found[0].chain.kind == found[1].chain.kind else "escrow"
         raise DomainError(
-            ErrorCode.INVALID, "These terms stand on several chains: say which by chain_id.", field="chain_id"
+            ErrorCode.INVALID, f"These terms stand in several escrows: say which by {field}.", field=field
         )
     return found[0]

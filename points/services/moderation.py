@@ -3,6 +3,7 @@
 import pghistory
 from django.db import transaction
 
+from otc.core.chains import escrow_ref
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.locks import lock_row
 from otc.core.outbox import NewEvent, outbox_add_locked
@@ -42,7 +43,7 @@ def market_listed_set(*, market_pk: int, listed: bool, reason: str) -> Market:
     market.listed = listed
     with pghistory.context(reason=reason.strip()):
         market.save(update_fields=["listed"])
-    payload = {"market_id": market.market_id, "chain_id": market.chain_id, "listed": listed}
+    payload = {"market_id": market.market_id, **escrow_ref(market.chain), "listed": listed}
     outbox_add_locked([NewEvent("market.listed", f"market:{market.market_id}", payload)])
     return market
 

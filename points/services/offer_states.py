@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import F
 
 from otc.core import locks
+from otc.core.chains import escrow_ref
 from otc.core.models import Chain
 from otc.core.outbox import NewEvent, outbox_add_locked
 from points.domain.offers import OfferFacts, OfferTerms, fillable_units, offer_state
@@ -159,22 +160,22 @@ def offers_recompute(
         free = facts.free.get((row.market.pay_token_id, row.maker), 0)
         fillable = fillable_units(terms[row.pk], filled=row.filled_units, free=free) if state == "open" else 0
         if tell and state != row.state:
-            events.append(offer_event(row, kind="offer.changed", state=state))
+            events.append(offer_event(row, chain, kind="offer.changed", state=state))
         derived.append(_Wanted(row, row.filled_units, row.cancelled_on_chain, state, fillable))
     changed = _write(derived)
     outbox_add_locked(events)
     return changed
 
 
-def offer_event(offer: Offer, *, kind: str, state: str) -> NewEvent:
-    """The outbox event of an offer."""
+def offer_event(offer: Offer, chain: Chain, *, kind: str, state: str) -> NewEvent:
+    """The outbox event of an offer in a market of `chain`."""
     return NewEvent(
         type=kind,
         aggregate=f"offer:{offer.offer_hash}",
         payload={
             "offer_hash": offer.offer_hash,
             "market_id": offer.market.market_id,
-            "chain_id": offer.market.chain_id,
+            **escrow_ref(chain),
             "maker": offer.maker,
             "side": offer.side,
             "state": state,

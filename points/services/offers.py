@@ -108,7 +108,7 @@ def offer_prepare(
     return PreparedOffer(
         chain=chain,
         terms=terms,
-        offer_hash=offer_hash(terms, chain_id=chain.pk, escrow_address=chain.escrow_address),
+        offer_hash=offer_hash(terms, chain_id=chain.chain_id, escrow_address=chain.escrow_address),
         outcomes=outcomes(terms, units=units, fee_bps=chain.fee_bps),
     )
 
@@ -136,7 +136,7 @@ def offer_check(*, market: Market, terms: OfferTerms, signature: bytes) -> Check
     if terms.pay_token != market.pay_token.address:
         raise DomainError(ErrorCode.INVALID, f"This market is paid in {market.pay_token.address}.", field="pay_token")
     chain = market.chain
-    digest = offer_hash(terms, chain_id=chain.pk, escrow_address=chain.escrow_address)
+    digest = offer_hash(terms, chain_id=chain.chain_id, escrow_address=chain.escrow_address)
     checked = CheckedOffer(market=market, terms=terms, offer_hash=digest, signature=signature)
     known = _known(checked)
     if known is not None:
@@ -182,7 +182,7 @@ def offer_store(checked: CheckedOffer) -> tuple[Offer, bool]:
         filled_units=filled,
         fillable_units=fillable,
     )
-    outbox_add_locked([offer_event(offer, kind="offer.posted", state=OfferState.OPEN)])
+    outbox_add_locked([offer_event(offer, checked.market.chain, kind="offer.posted", state=OfferState.OPEN)])
     return offer, True
 
 

@@ -133,7 +133,7 @@ class DirectTrade:
         )
 
     def offer_hash(self, offer: bindings.Offer) -> str:
-        return hashing.offer_hash(offer, chain_id=self.chain.pk, contract=self.escrow)
+        return hashing.offer_hash(offer, chain_id=self.chain.chain_id, contract=self.escrow)
 
     def fill(self, offer: bindings.Offer, units: int) -> None:
         digest = bytes.fromhex(self.offer_hash(offer)[2:])

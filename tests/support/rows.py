@@ -4,7 +4,7 @@ from itertools import count
 
 from escrow.models import Block, ChainEvent, Deal, DealOutcome, SettlementTerms
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind, escrow_key
 from points.models import Market, MarketStatus, PayToken, Program, Project
 
 ESCROW = "0x" + "e5" * 20
@@ -27,8 +27,8 @@ def word(value: int) -> str:
     return f"0x{value:064x}"
 
 
-def chain(*, chain_id: int = 31337, **values: object) -> Chain:
-    """A chain read up to block 10, safe to 9, final to 7."""
+def chain(*, chain_id: int = 31337, kind: str = EscrowKind.TOKENS, **values: object) -> Chain:
+    """An escrow whose chain was read up to block 10, safe to 9, final to 7."""
     defaults = {
         "name": "Test chain",
         "rpc_urls": ["http://127.0.0.1:9"],
@@ -40,7 +40,7 @@ def chain(*, chain_id: int = 31337, **values: object) -> Chain:
         "safe_number": 9,
         "final_number": 7,
     }
-    return Chain.objects.create(chain_id=chain_id, **{**defaults, **values})
+    return Chain.objects.create(pk=escrow_key(chain_id, kind), chain_id=chain_id, kind=kind, **{**defaults, **values})
 
 
 def market(on: Chain, *, status: int = MarketStatus.OPEN, **values: object) -> Market:

@@ -52,7 +52,7 @@ def terms_of(market: Market, maker: str, **changes) -> OfferTerms:
 
 
 def digest_of(market: Market, terms: OfferTerms) -> str:
-    return offer_hash(terms, chain_id=market.chain.pk, escrow_address=market.chain.escrow_address)
+    return offer_hash(terms, chain_id=market.chain.chain_id, escrow_address=market.chain.escrow_address)
 
 
 def give_funds(market: Market, maker: str, free: int) -> None:

@@ -14,7 +14,7 @@ from escrow.contracts.deploy.escrow import DEVELOPMENT_CHAIN, Created, Plan, Rol
 from otc.core.chains import chain_escrow_set, chain_register
 from otc.core.errors import DomainError
 from otc.core.fields import normal_hex, to_checksum
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind, escrow_key
 
 SAFE_DEPTH, FINAL_DEPTH = 2, 64
 
@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         chain_id = options["chain"]
-        row = Chain.objects.filter(chain_id=chain_id).first()
+        row = Chain.objects.filter(pk=escrow_key(chain_id, EscrowKind.TOKENS)).first()
         try:
             site = self._site(chain_id, row, options)
             record = records.read(chain_id)
@@ -136,7 +136,7 @@ class Command(BaseCommand):
 
     def _register(self, site: Site, plan: Plan, created: Created, row: Chain | None, options: dict[str, Any]) -> None:
         if row is not None:
-            chain_escrow_set(chain_id=plan.chain_id, escrow_address=plan.address, start_block=created.block)
+            chain_escrow_set(pk=row.pk, escrow_address=plan.address, start_block=created.block)
             return
         chain_register(
             chain_id=plan.chain_id,

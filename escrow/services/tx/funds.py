@@ -6,8 +6,9 @@ from eth_utils.crypto import keccak
 from escrow.contracts import bindings
 from escrow.services.tx import params
 from escrow.services.tx.call import Call, Need, NeedKind, delivery_needs
-from escrow.services.tx.lookup import chain_of, require_entry_open, token_words
+from escrow.services.tx.lookup import require_entry_open, token_words
 from escrow.services.tx.wording import pay_token_words
+from otc.core.chains import chain_of
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS, to_checksum
 from points.models import PayToken
@@ -17,7 +18,7 @@ APPROVE = "0x" + keccak(text="approve(address,uint256)").hex()[:8]
 
 def approve(account: str, given: params.TokenAmount) -> Call:  # noqa: ARG001 - all builders are called alike
     """Lets the escrow pull up to `amount`; 0 takes an approval back."""
-    chain = chain_of(given.chain_id)
+    chain = chain_of(given.chain_id, given.escrow)
     token = token_words(chain, given.token)
     data = APPROVE + encode(["address", "uint256"], [chain.escrow_address, given.amount]).hex()
     escrow = to_checksum(chain.escrow_address)
@@ -30,7 +31,7 @@ def approve(account: str, given: params.TokenAmount) -> Call:  # noqa: ARG001 - 
 
 def deposit(account: str, given: params.TokenAmount) -> Call:
     """Errors: NOT_FOUND, INVALID, AMOUNT_INVALID, PAUSED."""
-    chain = chain_of(given.chain_id)
+    chain = chain_of(given.chain_id, given.escrow)
     row = PayToken.objects.filter(chain=chain, address=given.token).first()
     if row is None or not row.allowed:
         raise DomainError(
@@ -54,7 +55,7 @@ def deposit(account: str, given: params.TokenAmount) -> Call:
 
 def withdraw(account: str, given: params.Withdraw) -> Call:
     """Errors: NOT_FOUND, INVALID, AMOUNT_INVALID."""
-    chain = chain_of(given.chain_id)
+    chain = chain_of(given.chain_id, given.escrow)
     token = token_words(chain, given.token)
     require_positive(given.amount)
     to = given.to or account

@@ -1,24 +1,12 @@
 """Finding what an action is about, or saying which parameter names nothing."""
 
 from escrow.models import Account, Deal, DealOutcome, SettlementTerms
+from escrow.services.tx.params import Extend, OfMarket, Propose, SetAutoDeliver
 from escrow.services.tx.wording import TokenWords, pay_token_words, settlement_token_words
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import Chain
 from points.models import Market, PayToken
 from points.selectors.markets import market_get
-
-
-def chain_of(chain_id: int | None) -> Chain:
-    """The chain by id; without one, the only active chain. Errors: INVALID, NOT_FOUND."""
-    chains = list(
-        Chain.objects.filter(active=True) if chain_id is None else Chain.objects.filter(active=True, pk=chain_id)
-    )
-    if len(chains) == 1:
-        return chains[0]
-    if chains:
-        served = ", ".join(str(chain.pk) for chain in chains)
-        raise DomainError(ErrorCode.INVALID, f"Several chains are served: name one of {served}.", field="chain_id")
-    raise DomainError(ErrorCode.NOT_FOUND, "This chain is not served here.", field="chain_id")
 
 
 def now_of(chain: Chain) -> int:
@@ -71,10 +59,10 @@ def open_deal_of(deal_id: str, *, field: str = "deal_id") -> Deal:
     return deal
 
 
-def market_of(market_id: str, chain_id: int | None) -> Market:
+def market_of(given: OfMarket | Propose | Extend | SetAutoDeliver) -> Market:
     """Errors: NOT_FOUND, INVALID."""
     try:
-        return market_get(market_id=market_id, chain_id=chain_id)
+        return market_get(market_id=given.market_id, chain_id=given.chain_id, escrow=given.escrow)
     except DomainError as error:
         field = "market_id" if error.field == "market" else error.field
         raise DomainError(error.code, error.detail, field=field) from error
@@ -87,13 +75,13 @@ def terms_of(market: Market) -> SettlementTerms | None:
 
 
 def one_chain(chains: list[Chain], *, field: str) -> Chain:
-    """The chain that all items of a batch are on. Errors: INVALID."""
+    """The escrow that all items of a batch are in. Errors: INVALID."""
     first = chains[0]
     for index, chain in enumerate(chains):
         if chain.pk != first.pk:
             raise DomainError(
                 ErrorCode.INVALID,
-                f"One transaction is on one chain: this one is on {chain.pk}.",
+                f"One transaction is of one escrow: this one is of that of {chain}.",
                 field=f"{field}[{index}]",
             )
     return first

@@ -23,7 +23,7 @@ UINT128_MAX = 2**128 - 1
 
 def create_market(account: str, given: params.OfMarket) -> Call:  # noqa: ARG001 - by anyone; all builders are called alike
     """Errors: NOT_FOUND, CONFLICT, INVALID."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     if market.status != MarketStatus.NONE:
         raise DomainError(ErrorCode.CONFLICT, "This market is already on chain.", field="market_id")
     if not market.pay_token.allowed:
@@ -46,7 +46,7 @@ def create_market(account: str, given: params.OfMarket) -> Call:  # noqa: ARG001
 
 def propose(account: str, given: params.Propose) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, INVALID naming the field."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
     _check_settlement(market, given)
     attested = market.settlement == structs.ATTESTED
@@ -88,7 +88,7 @@ def propose(account: str, given: params.Propose) -> Call:
 
 def veto(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, DEADLINE_PASSED."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     _require(market, account, market.guardian, "guardian", MarketStatus.PROPOSED)
     if now_of(market.chain) >= _terms(market).final_at:
         raise DomainError(
@@ -101,7 +101,7 @@ def veto(account: str, given: params.OfMarket) -> Call:
 
 def extend(account: str, given: params.Extend) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT, DEADLINE_PASSED, INVALID."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     _require(market, account, market.resolver, "resolver", MarketStatus.PROPOSED)
     row = _terms(market)
     if not 1 <= given.extra <= MAX_EXTENSION:
@@ -123,7 +123,7 @@ def extend(account: str, given: params.Extend) -> Call:
 
 def propose_cancel(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
     return _call(
         market,
@@ -134,14 +134,14 @@ def propose_cancel(account: str, given: params.OfMarket) -> Call:
 
 def withdraw_cancel(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     _require(market, account, market.resolver, "resolver", MarketStatus.CANCEL_PROPOSED)
     return _call(market, bindings.encode_withdraw_cancel, f"Takes the cancellation back: {market} trades again.")
 
 
 def confirm_cancel(account: str, given: params.OfMarket) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, CONFLICT. Whether 72 hours have passed is the simulation's to say."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     _require(market, account, market.guardian, "guardian", MarketStatus.CANCEL_PROPOSED)
     return _call(
         market,

@@ -6,9 +6,10 @@ from typing import Protocol
 from escrow.contracts import bindings, structs
 from escrow.services.tx import params
 from escrow.services.tx.call import Call, Need, NeedKind, summed
-from escrow.services.tx.lookup import chain_of, now_of, one_chain, require_entry_open
+from escrow.services.tx.lookup import now_of, one_chain, require_entry_open
 from escrow.services.tx.wording import duration, moment, pay_token_words, percent, units_words
 from otc.core import flags
+from otc.core.chains import chain_of
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS, to_checksum
 from otc.core.models import FlagName
@@ -106,7 +107,7 @@ def cancel(account: str, given: params.OfOffer) -> Call:
 
 def invalidate_nonces(account: str, given: params.InvalidateNonces) -> Call:  # noqa: ARG001 - all builders are called alike
     """Errors: INVALID, NOT_FOUND."""
-    chain = chain_of(given.chain_id)
+    chain = chain_of(given.chain_id, given.escrow)
     if given.mask == 0:
         raise DomainError(ErrorCode.INVALID, "An empty mask kills nothing: set the bits of the salts.", field="mask")
     count = given.mask.bit_count()
@@ -123,7 +124,7 @@ def invalidate_nonces(account: str, given: params.InvalidateNonces) -> Call:  # 
 
 def bump_epoch(account: str, given: params.OfChain) -> Call:  # noqa: ARG001 - all builders are called alike
     """Errors: INVALID, NOT_FOUND."""
-    chain = chain_of(given.chain_id)
+    chain = chain_of(given.chain_id, given.escrow)
     return Call(
         chain,
         chain.escrow_address,

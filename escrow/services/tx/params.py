@@ -21,6 +21,7 @@ class TokenAmount:
     token: str
     amount: int
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Withdraw:
     amount: int
     to: str | None = None
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class OfMarket:
 
     market_id: str
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,7 @@ class Propose:
     tranches: int = 1
     period: int = 0
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,7 @@ class Extend:
     market_id: str
     extra: int
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +100,7 @@ class InvalidateNonces:
     word: int
     mask: int
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +108,7 @@ class OfChain:
     """bump_epoch."""
 
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +161,7 @@ class SetAutoDeliver:
     amount: int
     token: str | None = None
     chain_id: int | None = None
+    escrow: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from points.models import Market
 
 def set_auto_deliver(account: str, given: params.SetAutoDeliver) -> Call:  # noqa: ARG001 - for oneself; all builders are called alike
     """Sets, not adds: `amount` 0 takes the approval back. Errors: NOT_FOUND, INVALID."""
-    market = market_of(given.market_id, given.chain_id)
+    market = market_of(given)
     if market.settlement == structs.ATTESTED:
         raise DomainError(
             ErrorCode.INVALID, "The deals of this market are attested, no token is delivered.", field="market_id"

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from escrow.models import Deal
 from escrow.selectors.depth import depth_of
 from escrow.services.transactions import Action
+from otc.core.chains import escrow_ref
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import normal_hex
 from otc.core.models import Chain
@@ -75,16 +76,16 @@ def deposit(request: HttpRequest, token_id: int) -> HttpResponse:
         request,
         action=Action.DEPOSIT,
         chain=token.chain,
-        params={"token": token.address, "amount": form.cleaned_data["amount"], "chain_id": token.chain_id},
+        params={"token": token.address, "amount": form.cleaned_data["amount"], **escrow_ref(token.chain)},
         title=f"Deposit {token.symbol}",
     )
 
 
 @require_http_methods(["GET", "POST"])
-def withdraw(request: HttpRequest, chain_id: int, token: str) -> HttpResponse:
+def withdraw(request: HttpRequest, escrow: int, token: str) -> HttpResponse:
     """From the escrow balance back to the wallet: payment tokens, and what was delivered into escrow. Never pausable."""
     wallet = require_wallet(wallet_of(request))
-    chain = get_object_or_404(Chain, pk=chain_id)
+    chain = get_object_or_404(Chain, pk=escrow)
     funds = holdings.funds_in(wallet, chain, address_or_404(token))
     form = WithdrawForm(posted(request), funds=funds)
     context = {
@@ -100,7 +101,7 @@ def withdraw(request: HttpRequest, chain_id: int, token: str) -> HttpResponse:
         request,
         action=Action.WITHDRAW,
         chain=chain,
-        params={"token": funds.token, "amount": form.cleaned_data["amount"], "chain_id": chain.chain_id},
+        params={"token": funds.token, "amount": form.cleaned_data["amount"], **escrow_ref(chain)},
         title=f"Withdraw {funds.symbol}",
     )
 
@@ -132,15 +133,15 @@ def offer_cancel(request: HttpRequest, offer_hash: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def bump(request: HttpRequest, chain_id: int) -> HttpResponse:
+def bump(request: HttpRequest, escrow: int) -> HttpResponse:
     """Kills every offer the wallet ever signed on a chain."""
     require_wallet(wallet_of(request))
-    chain = get_object_or_404(Chain, pk=chain_id, active=True)
+    chain = get_object_or_404(Chain, pk=escrow, active=True)
     return _simple(
         request,
         action=Action.BUMP_EPOCH,
         chain=chain,
-        params={"chain_id": chain.chain_id},
+        params=escrow_ref(chain),
         title=f"Cancel all offers on {chain.name}",
         sentence="One transaction ends every offer you ever signed on this chain, posted here or not. Deals that exist already are not touched.",
     )
@@ -192,11 +193,11 @@ def deliver(request: HttpRequest, deal_id: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-def deliver_all(request: HttpRequest, chain_id: int, token: str) -> HttpResponse:
+def deliver_all(request: HttpRequest, escrow: int, token: str) -> HttpResponse:
     """Everything that can be delivered now in one settlement token, in one transaction."""
     wallet = require_wallet(wallet_of(request))
     batches = holdings.delivery_batches(holdings.cards_of(wallet))
-    batch = next((one for one in batches if one.chain.chain_id == chain_id and one.token == token.lower()), None)
+    batch = next((one for one in batches if one.chain.pk == escrow and one.token == token.lower()), None)
     if batch is None:
         raise DomainError(
             ErrorCode.DEAL_NOT_OPEN, "Nothing is left to deliver in this token: the page shows the newest state."
@@ -282,13 +283,13 @@ def _step(request: HttpRequest, *, action: Action, chain: Chain, params: Mapping
 
 
 @require_GET
-def status(request: HttpRequest, chain_id: int, tx_hash: str) -> HttpResponse:
+def status(request: HttpRequest, escrow: int, tx_hash: str) -> HttpResponse:
     """`{stage}`: how deep a transaction is by what this server has read: sent (not seen), seen, safe, final.
 
     `?block=` is the block the wallet's own node put it in: a transaction without an event of the escrow (an approval) is judged
     by that number. One query or two.
     """
-    chain = get_object_or_404(Chain, pk=chain_id)
+    chain = get_object_or_404(Chain, pk=escrow)
     try:
         wanted = normal_hex(tx_hash, 32)
     except ValueError as error:

@@ -8,11 +8,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from otc.core.chains import chain_of
 from otc.core.idempotency import perform
 from otc.core.pagination import LIMIT_DEFAULT, CursorPagination
 from points.api import serializers as shapes
 from points.api.idempotency import IDEMPOTENCY_KEY, answered, idempotent_request
-from points.api.queries import body_of, chain_of, hash_of_path, query_of, wallet_of
+from points.api.queries import body_of, hash_of_path, query_of, wallet_of
 from points.api.representations import STATUSES, book_json, market_detail_json, market_json
 from points.api.views.projects import ListView
 from points.models import Market
@@ -41,6 +42,8 @@ class MarketsView(ListView):
             rows = rows.filter(program__project__slug=asked["project"])
         if "status" in asked:
             rows = rows.filter(status=STATUS_CODES[asked["status"]])
+        if "escrow" in asked:
+            rows = rows.filter(chain__kind=asked["escrow"])
         pages = CursorPagination()
         return pages.get_paginated_response([market_json(row) for row in pages.paginate_queryset(rows, request)])
 
@@ -55,7 +58,7 @@ class MarketsView(ListView):
         """Registers the terms of a market, by a member of the program's project. To open it, send `create_market`."""
         asked = body_of(request, shapes.MarketRequest)
         program = program_get(slug=asked.pop("program"))
-        chain = chain_of(asked.pop("chain_id", None))
+        chain = chain_of(asked.pop("chain_id", None), asked.pop("escrow", None))
 
         def effect() -> tuple[int, dict[str, object]]:
             market = services.market_register(

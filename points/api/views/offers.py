@@ -31,7 +31,9 @@ class PrepareOfferView(APIView):
     def post(self, request: Request) -> Response:
         """Typed data to sign, with epoch and salt filled in, and how the deal ends in money. Stores nothing."""
         asked = body_of(request, shapes.PrepareRequest)
-        market = market_get(market_id=asked.pop("market"), chain_id=asked.pop("chain_id", None))
+        market = market_get(
+            market_id=asked.pop("market"), chain_id=asked.pop("chain_id", None), escrow=asked.pop("escrow", None)
+        )
         return Response(prepared_json(services.offer_prepare(market=market, **asked)))
 
 
@@ -47,9 +49,9 @@ class OffersView(APIView):
     def get(self, request: Request) -> Response:
         """Offers by maker, market and state, newest first."""
         asked = query_of(request, shapes.OffersQuery, paged=True)
-        chain_id = asked.pop("chain_id", None)
+        which = {name: asked.pop(name, None) for name in ("chain_id", "escrow")}
         if "market" in asked:
-            asked["market"] = market_get(market_id=asked["market"], chain_id=chain_id)
+            asked["market"] = market_get(market_id=asked["market"], **which)
         pages = CursorPagination()
         rows = pages.paginate_queryset(selectors.offers(**asked), request)
         return pages.get_paginated_response([offer_json(row) for row in rows])
@@ -69,7 +71,7 @@ class OffersView(APIView):
         if stored is not None:
             return answered(stored)
         terms = OfferTerms(**{name: asked["offer"][name] for name in FIELDS})
-        market = market_get(market_id=terms.market, chain_id=asked.get("chain_id"))
+        market = market_get(market_id=terms.market, chain_id=asked.get("chain_id"), escrow=asked.get("escrow"))
         # May ask a node about a contract wallet, so before the transaction.
         checked = services.offer_check(market=market, terms=terms, signature=asked["signature"])
 

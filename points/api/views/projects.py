@@ -109,4 +109,4 @@ class PayTokensView(APIView):
         query_of(request, StrictSerializer, paged=True)
         pages = CursorPagination()
         rows = pages.paginate_queryset(market_selectors.pay_tokens(), request)
-        return pages.get_paginated_response([pay_token_json(row) for row in rows])
+        return pages.get_paginated_response([pay_token_json(row, row.chain) for row in rows])

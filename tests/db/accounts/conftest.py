@@ -59,5 +59,5 @@ def node(node_server):
 @pytest.fixture
 def chain(db, node):
     return Chain.objects.create(
-        chain_id=31337, name="Local", escrow_address="0x" + "e5" * 20, start_block=1, rpc_urls=[node.url]
+        pk=31337, chain_id=31337, name="Local", escrow_address="0x" + "e5" * 20, start_block=1, rpc_urls=[node.url]
     )

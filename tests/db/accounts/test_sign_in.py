@@ -191,7 +191,7 @@ class TestFuzz:
 
 @pytest.mark.django_db(transaction=True)
 def test_one_signature_signs_in_once_however_many_send_it():
-    Chain.objects.create(chain_id=31337, name="Local", escrow_address="0x" + "e5" * 20, start_block=1)
+    Chain.objects.create(pk=31337, chain_id=31337, name="Local", escrow_address="0x" + "e5" * 20, start_block=1)
     message = challenge()
     answers = run_together([partial(sign_in, message) for _ in range(6)])
     assert sum(isinstance(answer, User) for answer in answers) == 1

@@ -22,7 +22,14 @@ class TestReady:
         body = client.get("/readyz").json()
         assert (body["ok"], body["checks"]) == (True, {"database": True, "redis": True})
         assert body["chains"] == [
-            {"chain_id": 31337, "head": None, "head_lag_seconds": None, "lagging": True, "halted": False}
+            {
+                "chain_id": 31337,
+                "escrow": "tokens",
+                "head": None,
+                "head_lag_seconds": None,
+                "lagging": True,
+                "halted": False,
+            }
         ]
         Chain.objects.update(head_number=7, head_time=clock.unix_now() - 5, halted="x")
         told = client.get("/readyz").json()["chains"][0]

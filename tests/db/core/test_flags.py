@@ -43,7 +43,7 @@ def test_a_switch_needs_a_reason(reason):
 class TestResume:
     def test_a_halted_chain_goes_on_and_the_history_says_why(self, chain):
         Chain.objects.update(halted="Reorg past finality at 12")
-        assert chain_resume(chain_id=31337, reason="Node replaced.").halted == ""
+        assert chain_resume(pk=31337, reason="Node replaced.").halted == ""
         chain.refresh_from_db()
         assert chain.halted == ""
         change = chain.changes.order_by("pgh_id").last()
@@ -56,10 +56,10 @@ class TestResume:
         assert chain.changes.count() == before
 
     @pytest.mark.parametrize(
-        ("chain_id", "reason", "code"),
+        ("pk", "reason", "code"),
         [(31337, " ", ErrorCode.INVALID), (5, "x", ErrorCode.NOT_FOUND), (31337, "x", ErrorCode.CONFLICT)],
     )
-    def test_refused(self, chain, chain_id, reason, code):
+    def test_refused(self, chain, pk, reason, code):
         with pytest.raises(DomainError) as refused:
-            chain_resume(chain_id=chain_id, reason=reason)
+            chain_resume(pk=pk, reason=reason)
         assert refused.value.code is code

@@ -38,7 +38,7 @@ class TestHolding:
             lock_row(Chain.objects.all())
 
     def test_a_held_row_lets_references_in_and_writers_wait(self):
-        chain = Chain.objects.create(chain_id=1, name="A", escrow_address="0x" + "e5" * 20, start_block=1)
+        chain = Chain.objects.create(pk=1, chain_id=1, name="A", escrow_address="0x" + "e5" * 20, start_block=1)
         held, done = Event(), Event()
 
         def holder():

@@ -101,6 +101,7 @@ def test_pay_tokens(anyone, market):
     (token,) = anyone.get("pay-tokens").json()["results"]
     assert token == {
         "chain_id": 31337,
+        "escrow": "tokens",
         "address": to_checksum(rows.TOKEN),
         "symbol": "USDT",
         "decimals": 6,

@@ -63,7 +63,11 @@ class TestDeposit:
         response = browser(buyer).post(self.path(market), {"deposit-amount": "1250.5"})
         text = response.content.decode()
         assert node.asked == [
-            ("deposit", buyer.address, {"token": rows.TOKEN, "amount": 1250_500_000, "chain_id": market.chain_id})
+            (
+                "deposit",
+                buyer.address,
+                {"token": rows.TOKEN, "amount": 1250_500_000, "chain_id": 31337, "escrow": "tokens"},
+            )
         ]
         assert "First sentence." in text
         assert "Second sentence." in text
@@ -75,7 +79,11 @@ class TestDeposit:
     def test_a_missing_approval_comes_first_and_is_exact(self, market, buyer, node):
         node.issues = [{"kind": "allowance", "token": rows.TOKEN, "has": 0, "needs": 5 * USD, "spender": rows.ESCROW}]
         text = browser(buyer).post(self.path(market), {"deposit-amount": "5", "form": "#action-form"}).content.decode()
-        assert node.asked[-1] == ("approve", buyer.address, {"token": rows.TOKEN, "amount": 5 * USD, "chain_id": 31337})
+        assert node.asked[-1] == (
+            "approve",
+            buyer.address,
+            {"token": rows.TOKEN, "amount": 5 * USD, "chain_id": 31337, "escrow": "tokens"},
+        )
         assert "Step 1 of 2: allow the escrow to pull exactly 5 USDT" in text
         assert 'data-continue="#action-form"' in text
 
