@@ -50,6 +50,7 @@ def test_model_contract_and_fold_agree_after_every_call(world):
 
     day()
     assert not owed(world.counts), f"{owed(world.counts)} in\n{table(world.counts)}"
+    assert world.seen["dispute", "Deposited"], "no bond came from a wallet"
 
 
 def test_another_refusal_is_found(world, monkeypatch):

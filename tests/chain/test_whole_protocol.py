@@ -296,6 +296,27 @@ def test_attested_disputed_appealed_and_ruled(venue, attested):
     assert names(attested) == ["Filled", "Attested", "Disputed", "Appealed", "Settled"]
 
 
+def test_a_bond_comes_from_the_wallet_while_entry_is_paused(venue, attested):
+    prove(venue, attested, units=40)
+    token, bond = venue.token.address, 25 * USD
+    venue.act("seller", "withdraw", token=token, amount=free(venue, "seller") - 5 * USD)
+    venue.send("owner", venue.escrow, bindings.encode_pause_entry(venue.anvil.now() + DAY))
+    venue.mine()
+    prepared = venue.prepare("seller", "dispute", deal_id=attested.deal_id, evidence=EVIDENCE)
+    assert [(issue["kind"], issue["needs"], issue["spender"]) for issue in prepared.issues] == [
+        ("allowance", 20 * USD, venue.escrow)
+    ]
+    assert not prepared.simulation.ok
+    assert refused(venue.prepare, "seller", "deposit", token=token, amount=1)[0] == ErrorCode.PAUSED
+    venue.act("seller", "approve", token=token, amount=20 * USD)
+    venue.act("seller", "dispute", deal_id=attested.deal_id, evidence=EVIDENCE)
+    assert (now(attested).phase, now(attested).bond) == (DealPhase.DISPUTED_BY_SELLER, bond)
+    assert free(venue, "seller") == 0
+    venue.pass_to(now(attested).phase_until + 1)
+    venue.act("taker", "rule_timeout", deal_id=attested.deal_id)
+    assert free(venue, "seller") == 125 * USD + bond
+
+
 def test_a_silent_attestor_is_disputed_and_nobody_rules(venue, attested):
     assert refused(venue.prepare, "buyer", "dispute", deal_id=attested.deal_id, evidence=EVIDENCE) == (
         ErrorCode.CONFLICT,

@@ -94,10 +94,6 @@ contract DisputeTest is Venue {
         for (uint256 i = 0; i < 5; ++i) {
             refused(others[i], call(), err(IOTCErrors.NotAllowed.selector, others[i], buyer));
         }
-        uint256 all = free(buyer);
-        vm.prank(buyer);
-        escrow.withdraw(address(pay), all - 49, buyer);
-        refused(buyer, call(), abi.encodeWithSelector(IOTCErrors.InsufficientBalance.selector, pay, buyer, 49, 50));
         terms.bondBps = 0; // terms that cost less
         refused(buyer, call(), err(IOTCErrors.TermsMismatch.selector, market));
         terms.bondBps = 500;

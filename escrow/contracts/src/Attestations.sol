@@ -2,13 +2,13 @@
 pragma solidity ^0.8.30;
 
 import {Deals} from "./Deals.sol";
+import {Funds} from "./Funds.sol";
 import {Markets} from "./Markets.sol";
 import {Proof, ProofFields, Window} from "./lib/Packed.sol";
 import {Shares} from "./lib/Shares.sol";
-import {Signatures} from "./lib/Signatures.sol";
 
 /// @title Deliveries outside the escrow: attested, open to dispute, final by time or by a ruling.
-abstract contract Attestations is Markets, Deals {
+abstract contract Attestations is Funds, Markets, Deals {
     bytes32 private constant ATTESTATION_TYPEHASH =
         keccak256("Attestation(bytes32 deal,uint256 units,bytes32 evidence,uint256 validUntil)");
     uint256 private constant ATTESTATION_BYTES = 128; // 4 words
@@ -32,16 +32,13 @@ abstract contract Attestations is Markets, Deals {
         uint256 stored = _checkOpen(deal);
         _requireTerms(deal, terms);
         bytes32 id = deal.id;
-        if (stored & TOUCHED != 0) revert WrongPhase(id, _proof(deal).phase());
-        if (attestation.deal != bytes32(stored)) revert DealMismatch(id);
+        if (stored & TOUCHED != 0) _revertPhase(id, _proof(deal).phase());
+        if (attestation.deal != bytes32(stored)) _revertMismatch(id);
         _notAfter(attestation.validUntil);
         uint256 units = attestation.units;
         if (units == 0 || units > deal.units) revert BadAttestation(units, deal.units);
         _requireInWindow(deal);
-        address attestor = terms.attestor;
-        if (msg.sender != attestor && !Signatures.isValid(attestor, attestationHash(attestation), signature)) {
-            revert BadSignature(attestor);
-        }
+        _requireConsent(terms.attestor, attestationHash(attestation), signature);
 
         uint256 until = block.timestamp + terms.challenge;
         deals[id] = bytes32(stored | TOUCHED);
@@ -60,16 +57,16 @@ abstract contract Attestations is Markets, Deals {
         if (phase == CLAIMED) {
             _notAfter(proof.until());
             // a seller has nothing to say against an attestation of all
-            if (bySeller && proof.units() == deal.units) revert WrongPhase(id, phase);
+            if (bySeller && proof.units() == deal.units) _revertPhase(id, phase);
         } else {
-            if (phase != NONE || !bySeller) revert WrongPhase(id, phase);
+            if (phase != NONE || !bySeller) _revertPhase(id, phase);
             _requireInWindow(deal);
         }
 
         uint256 until = block.timestamp + terms.arbitrationWindow;
         proof = ProofFields.pack(bySeller ? BY_SELLER : BY_BUYER, 0, terms.bondBps, until, proof.units());
         uint256 bond = _bond(deal, proof);
-        if (bond != 0) _debit(deal.payToken, msg.sender, bond);
+        if (bond != 0) _lockBond(deal.payToken, bond);
         deals[id] = bytes32(stored | TOUCHED);
         progress[id] = Proof.unwrap(proof);
         emit Disputed(id, msg.sender, bond, evidence, until);
@@ -78,7 +75,7 @@ abstract contract Attestations is Markets, Deals {
     function finalize(Deal calldata deal) external nonReentrant {
         _checkOpen(deal);
         Proof proof = _proof(deal);
-        if (proof.phase() != CLAIMED) revert WrongPhase(deal.id, proof.phase());
+        if (proof.phase() != CLAIMED) _revertPhase(deal.id, proof.phase());
         _after(proof.until());
 
         (uint256 payment, uint256 collateral, uint256 units) = (deal.payment, deal.collateral, proof.units());
@@ -140,6 +137,13 @@ abstract contract Attestations is Markets, Deals {
         return Proof.wrap(progress[deal.id]);
     }
 
+    /// @dev From the caller's free balance, and what is missing there from the wallet: who stops entry must not stop disputes.
+    function _lockBond(address payToken, uint256 bond) private {
+        uint256 free = balances[payToken][msg.sender].value;
+        if (free < bond) _payIn(payToken, bond - free, msg.sender);
+        _debit(payToken, msg.sender, bond);
+    }
+
     function _requireTerms(Deal calldata deal, MarketTerms calldata terms) private pure {
         if (marketId(terms) != deal.market) revert TermsMismatch(deal.market);
         if (terms.settlement != ATTESTED) revert NotAttestedKind(deal.market);
@@ -164,6 +168,10 @@ abstract contract Attestations is Markets, Deals {
         _checkOpen(deal);
         proof = _proof(deal);
         uint256 phase = proof.phase();
-        if (phase != BY_BUYER && phase != BY_SELLER) revert WrongPhase(deal.id, phase);
+        if (phase != BY_BUYER && phase != BY_SELLER) _revertPhase(deal.id, phase);
+    }
+
+    function _revertPhase(bytes32 id, uint256 phase) private pure {
+        revert WrongPhase(id, phase);
     }
 }

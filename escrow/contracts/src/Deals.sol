@@ -39,7 +39,11 @@ abstract contract Deals is State {
             if (stored == 0) revert UnknownDeal(deal.id);
             return 0;
         }
-        if (stored & ~TOUCHED != uint256(_hash(deal))) revert DealMismatch(deal.id);
+        if (stored & ~TOUCHED != uint256(_hash(deal))) _revertMismatch(deal.id);
+    }
+
+    function _revertMismatch(bytes32 id) internal pure {
+        revert DealMismatch(id);
     }
 
     /// @dev As `_check`, of a deal that must be open.

@@ -24,11 +24,9 @@ abstract contract Delivering is Deals {
         _checkTranche(deal, w, tranche);
         if (stored & TOUCHED != 0 && _isResolved(id, tranche)) return o;
         uint256 opensAt = _opensAt(market, w, tranche);
-        if (block.timestamp < opensAt) revert TooEarly(opensAt, block.timestamp);
+        _notBefore(opensAt);
         unchecked {
-            // opensAt is at most 2^40 + 64 * 2^32
-            uint256 deadline = opensAt + w.window();
-            if (block.timestamp > deadline) revert Deadline(deadline, block.timestamp);
+            _notAfter(opensAt + w.window()); // opensAt is at most 2^40 + 64 * 2^32
         }
         o.stored = stored;
         o.w = w;

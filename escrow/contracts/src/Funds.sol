@@ -40,6 +40,11 @@ abstract contract Funds is State {
         if (!payTokenAllowed[token]) revert TokenNotAllowed(token);
         if (to == address(0)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
+        _payIn(token, amount, to);
+    }
+
+    /// @dev From the caller's wallet to the free balance of `to`. Whether money may come in is for others to ask.
+    function _payIn(address token, uint256 amount, address to) internal {
         uint256 received = Tokens.pull(token, msg.sender, address(this), amount);
         if (received != amount) revert WrongAmountReceived(token, amount, received);
         liabilities[token] += amount;

@@ -33,14 +33,12 @@ abstract contract Markets is State {
         }
     }
 
-    /// @dev What of a settlement only the kind of escrow can judge: `terms.settlement` is ONCHAIN.
-    function _checkToken(address token) internal view virtual;
-
     function _propose(MarketTerms calldata terms, SettlementTerms calldata settlement) internal returns (bytes32 market) {
         Market storage m;
         (market, m) = _marketIn(terms, OPEN, terms.resolver);
         uint256 finalAt = block.timestamp + terms.objection;
-        _checkSettlement(terms, settlement, finalAt);
+        bytes32 field = _brokenSettlement(terms, settlement, finalAt);
+        if (field != 0) revert BadSettlement(field);
 
         m.entry = m.entry.withStatus(PROPOSED, block.timestamp);
         m.window = WindowFields.pack(
@@ -73,7 +71,7 @@ abstract contract Markets is State {
     function extend(MarketTerms calldata terms, uint32 extra) external nonReentrant {
         (bytes32 market, Market storage m) = _marketIn(terms, PROPOSED, terms.resolver);
         if (m.rest.extended) revert AlreadyExtended(market);
-        _settles(extra != 0 && extra <= MAX_EXTENSION, "extra");
+        if (extra == 0 || extra > MAX_EXTENSION) revert BadSettlement("extra");
         Window w = m.window;
         _notAfter(w.start() + w.window());
 
@@ -150,37 +148,38 @@ abstract contract Markets is State {
         _requireCaller(caller);
     }
 
-    function _term(bool holds, bytes32 what) private pure {
-        if (!holds) revert BadTerms(what);
-    }
-
-    function _settles(bool holds, bytes32 what) private pure {
-        if (!holds) revert BadSettlement(what);
-    }
-
     function _checkTerms(MarketTerms calldata terms) private view {
         if (!payTokenAllowed[terms.payToken]) revert TokenNotAllowed(terms.payToken);
-        _term(terms.resolver != address(0), "resolver");
-        _term(terms.guardian != address(0) && terms.guardian != terms.resolver, "guardian");
-        _term(terms.kind <= 3, "kind");
-        _checkProof(terms);
-        _term(terms.objection >= MIN_PERIOD && terms.objection <= MAX_OBJECTION, "objection");
-        _term(terms.minWindow >= MIN_PERIOD, "minWindow");
-        _term(terms.maxWindow >= terms.minWindow && terms.maxWindow <= MAX_WINDOW, "maxWindow");
-        _term(terms.longStop > block.timestamp && terms.longStop <= block.timestamp + MAX_LIFE, "longStop");
-        _term((terms.maxRatioNum == 0) == (terms.maxRatioDen == 0), "maxRatio");
+        bytes32 field = _brokenTerm(terms);
+        if (field != 0) revert BadTerms(field);
+    }
+
+    /// @dev The first field that breaks a rule, or 0. (One place that reverts: 28 of them would be half a kilobyte of code.)
+    function _brokenTerm(MarketTerms calldata terms) private view returns (bytes32) {
+        if (terms.resolver == address(0)) return "resolver";
+        if (terms.guardian == address(0) || terms.guardian == terms.resolver) return "guardian";
+        if (terms.kind > 3) return "kind";
+        bytes32 field = _brokenProof(terms);
+        if (field != 0) return field;
+        if (terms.objection < MIN_PERIOD || terms.objection > MAX_OBJECTION) return "objection";
+        if (terms.minWindow < MIN_PERIOD) return "minWindow";
+        if (terms.maxWindow < terms.minWindow || terms.maxWindow > MAX_WINDOW) return "maxWindow";
+        if (terms.longStop <= block.timestamp || terms.longStop > block.timestamp + MAX_LIFE) return "longStop";
+        if ((terms.maxRatioNum == 0) != (terms.maxRatioDen == 0)) return "maxRatio";
+        return 0;
     }
 
     /// @dev Who proves and who judges a delivery outside the escrow: all of it, or nothing.
-    function _checkProof(MarketTerms calldata terms) private pure {
+    function _brokenProof(MarketTerms calldata terms) private pure returns (bytes32) {
         bool attested = terms.settlement == ATTESTED;
-        _term(attested || terms.settlement == ONCHAIN, "settlement");
+        if (!attested && terms.settlement != ONCHAIN) return "settlement";
         (address attestor, address arbitrator) = (terms.attestor, terms.arbitrator);
-        _term((attestor != address(0)) == attested, "attestor");
-        _term((arbitrator != address(0)) == attested && (!attested || arbitrator != attestor), "arbitrator");
-        _term(_isPeriod(terms.challenge, attested, MAX_CHALLENGE), "challenge");
-        _term(_isPeriod(terms.arbitrationWindow, attested, MAX_ARBITRATION), "arbitrationWindow");
-        _term(terms.bondBps <= (attested ? BPS : 0), "bondBps");
+        if ((attestor != address(0)) != attested) return "attestor";
+        if ((arbitrator != address(0)) != attested || (attested && arbitrator == attestor)) return "arbitrator";
+        if (!_isPeriod(terms.challenge, attested, MAX_CHALLENGE)) return "challenge";
+        if (!_isPeriod(terms.arbitrationWindow, attested, MAX_ARBITRATION)) return "arbitrationWindow";
+        if (terms.bondBps > (attested ? BPS : 0)) return "bondBps";
+        return 0;
     }
 
     /// @dev Zero where it has no use.
@@ -188,30 +187,35 @@ abstract contract Markets is State {
         return used ? period >= MIN_PERIOD && period <= longest : period == 0;
     }
 
-    function _checkSettlement(MarketTerms calldata terms, SettlementTerms calldata s, uint256 finalAt) private view {
+    /// @dev As `_brokenTerm`.
+    function _brokenSettlement(MarketTerms calldata terms, SettlementTerms calldata s, uint256 finalAt)
+        private
+        view
+        returns (bytes32)
+    {
         if (terms.settlement == ATTESTED) {
-            _settles(s.token == address(0), "token");
-            _settles(s.tranches == 1, "tranches");
+            if (s.token != address(0)) return "token";
+            if (s.tranches != 1) return "tranches";
         } else {
             if (s.token.code.length == 0) revert TokenHasNoCode(s.token);
-            _checkToken(s.token);
         }
         (uint256 num, uint256 den) = (s.ratioNum, s.ratioDen);
-        _settles(num != 0 && den != 0, "ratio");
+        if (num == 0 || den == 0) return "ratio";
         unchecked {
             // products of 128-bit numbers: no overflow
-            _settles(terms.maxRatioDen == 0 || num * terms.maxRatioDen <= terms.maxRatioNum * den, "ratio");
+            if (terms.maxRatioDen != 0 && num * terms.maxRatioDen > terms.maxRatioNum * den) return "ratio";
         }
-        _settles(s.start >= finalAt && s.start <= terms.longStop, "start");
-        _settles(s.window >= terms.minWindow && s.window <= terms.maxWindow, "window");
+        if (s.start < finalAt || s.start > terms.longStop) return "start";
+        if (s.window < terms.minWindow || s.window > terms.maxWindow) return "window";
         (uint256 tranches, uint256 period) = (s.tranches, s.period);
-        _settles(tranches != 0 && tranches <= MAX_TRANCHES, "tranches");
+        if (tranches == 0 || tranches > MAX_TRANCHES) return "tranches";
         if (tranches == 1) {
-            _settles(s.tgeBps == BPS, "tgeBps");
-            _settles(period == 0, "period");
+            if (s.tgeBps != BPS) return "tgeBps";
+            if (period != 0) return "period";
         } else {
-            _settles(s.tgeBps != 0 && s.tgeBps < BPS, "tgeBps");
-            _settles(period != 0 && period * (tranches - 1) <= MAX_LIFE, "period");
+            if (s.tgeBps == 0 || s.tgeBps >= BPS) return "tgeBps";
+            if (period == 0 || period * (tranches - 1) > MAX_LIFE) return "period";
         }
+        return 0;
     }
 }

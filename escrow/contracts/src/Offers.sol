@@ -4,7 +4,6 @@ pragma solidity ^0.8.30;
 import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 import {State} from "./State.sol";
 import {Entry} from "./lib/Packed.sol";
-import {Signatures} from "./lib/Signatures.sol";
 
 /// @title Offers: signed intentions, consumed in one place, opened as deals of one slot.
 abstract contract Offers is State {
@@ -186,7 +185,7 @@ abstract contract Offers is State {
         private
         returns (uint256 before)
     {
-        if (block.timestamp > offer.expiry) revert Deadline(offer.expiry, block.timestamp);
+        _notAfter(offer.expiry);
         if (fee > offer.maxFeeBps) revert FeeTooHigh(fee, offer.maxFeeBps);
         uint256 total = offer.units;
         // below 2^128 no product of two amounts overflows
@@ -195,7 +194,7 @@ abstract contract Offers is State {
         _requireTradable(offer.market, payToken);
         uint256 epoch = epochs[maker];
         if (offer.epoch != epoch) revert WrongEpoch(offer.epoch, epoch);
-        if (!Signatures.isValid(maker, hash, signature)) revert BadSignature(maker);
+        _requireSigned(maker, hash, signature);
 
         if (offer.minFill == total) {
             if (units != total) revert BadFill(units, total, total);
@@ -219,7 +218,7 @@ abstract contract Offers is State {
             if (entry.status() == 0) revert UnknownMarket(market);
             revert WrongMarketStatus(market, entry.status());
         }
-        if (block.timestamp > entry.longStop()) revert Deadline(entry.longStop(), block.timestamp);
+        _notAfter(entry.longStop());
         if (payToken != entry.payToken()) revert BadOffer("payToken");
     }
 

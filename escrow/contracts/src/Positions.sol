@@ -3,7 +3,6 @@ pragma solidity ^0.8.30;
 
 import {Deals} from "./Deals.sol";
 import {Offers} from "./Offers.sol";
-import {Signatures} from "./lib/Signatures.sol";
 
 /// @title A place in a deal changes hands: given away, or sold. Only while the market is OPEN, so no delivery can miss its deal.
 abstract contract Positions is Offers, Deals {
@@ -67,7 +66,7 @@ abstract contract Positions is Offers, Deals {
         uint256 epoch = epochs[lister];
         if (resale.epoch != epoch) revert WrongEpoch(resale.epoch, epoch);
         bytes32 hash = resaleHash(resale);
-        if (!Signatures.isValid(lister, hash, signature)) revert BadSignature(lister);
+        _requireSigned(lister, hash, signature);
         if (!_useNonce(lister, resale.salt)) revert OfferConsumed(hash);
     }
 

@@ -15,7 +15,7 @@ import {Tokens} from "./lib/Tokens.sol";
 abstract contract RightDelivery is IRightsEscrow, Markets, Delivering {
     mapping(bytes32 market => Rights) public rightsOf;
     /// @dev Twice the amount, plus one when it came in as an ERC-1155: it goes out as it came.
-    mapping(address token => mapping(uint256 right => mapping(address user => uint256))) private _kept;
+    mapping(address token => mapping(uint256 right => mapping(address user => Cell))) private _kept;
     address private transient _expected; // the token from which an ERC-1155 may come in now
 
     function propose(MarketTerms calldata terms, SettlementTerms calldata settlement, Rights calldata rights_)
@@ -71,10 +71,11 @@ abstract contract RightDelivery is IRightsEscrow, Markets, Delivering {
     function withdrawRight(address token, uint256 right, uint256 amount, address to) external nonReentrant {
         if (to == address(0) || to == address(this)) revert ZeroAddress();
         if (amount == 0) revert ZeroAmount();
-        uint256 kept = _kept[token][right][msg.sender];
+        Cell storage cell = _kept[token][right][msg.sender];
+        uint256 kept = cell.value;
         if (kept / 2 < amount) revert InsufficientRights(token, right, kept / 2, amount);
         unchecked {
-            _kept[token][right][msg.sender] = kept - 2 * amount;
+            cell.value = kept - 2 * amount;
         }
         emit RightWithdrawn(token, msg.sender, to, right, amount);
         Pieces.send(token, kept & 1 == 1, address(this), to, right, amount);
@@ -84,7 +85,7 @@ abstract contract RightDelivery is IRightsEscrow, Markets, Delivering {
     }
 
     function rights(address token, uint256 right, address user) external view returns (uint256) {
-        return _kept[token][right][user] / 2;
+        return _kept[token][right][user].value / 2;
     }
 
     /// @notice Only what `deliver` asked for comes in; never a batch.
@@ -114,8 +115,8 @@ abstract contract RightDelivery is IRightsEscrow, Markets, Delivering {
         if (semiFungible) amount = Pieces.balance(token, receiver, right) - before;
         else _requireOwner(token, right, receiver);
         if (inEscrow) {
-            uint256 kept = _kept[token][right][buyer] / 2 + amount;
-            _kept[token][right][buyer] = kept * 2 + (semiFungible ? 1 : 0);
+            Cell storage cell = _kept[token][right][buyer];
+            cell.value = (cell.value / 2 + amount) * 2 | (semiFungible ? 1 : 0);
         }
         return amount;
     }
@@ -124,6 +125,4 @@ abstract contract RightDelivery is IRightsEscrow, Markets, Delivering {
         address holder = Pieces.ownerOf(token, right);
         if (holder != expected) revert WrongOwner(right, holder, expected);
     }
-
-    function _checkToken(address token) internal view override {}
 }

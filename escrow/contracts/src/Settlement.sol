@@ -4,7 +4,6 @@ pragma solidity ^0.8.30;
 import {Deals} from "./Deals.sol";
 import {Entry, Window} from "./lib/Packed.sol";
 import {Shares} from "./lib/Shares.sol";
-import {Signatures} from "./lib/Signatures.sol";
 
 /// @title How deals end without a delivery: slashed, refunded, closed by both. Money moves as credits only.
 abstract contract Settlement is Deals {
@@ -42,7 +41,7 @@ abstract contract Settlement is Deals {
         nonReentrant
     {
         uint256 stored = _checkOpen(deal);
-        if (close.deal != bytes32(stored & ~TOUCHED)) revert DealMismatch(deal.id);
+        if (close.deal != bytes32(stored & ~TOUCHED)) _revertMismatch(deal.id);
         _notAfter(close.deadline);
         bytes32 hash = closeHash(close);
         _requireConsent(deal.buyer, hash, buyerSignature);
@@ -96,9 +95,5 @@ abstract contract Settlement is Deals {
         if (entry.status() != CANCELLED && !voided) revert NotRefundable(deal.market, entry.status(), entry.longStop());
         _end(deal, REFUNDED, deal.payment, deal.collateral, 0);
         return true;
-    }
-
-    function _requireConsent(address party, bytes32 hash, bytes calldata signature) private view {
-        if (msg.sender != party && !Signatures.isValid(party, hash, signature)) revert BadSignature(party);
     }
 }

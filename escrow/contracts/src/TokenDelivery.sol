@@ -75,6 +75,4 @@ abstract contract TokenDelivery is IOTCEscrow, Markets, Delivering {
         autoDeliver[seller][market][token] = amount;
         emit AutoDeliverSet(seller, market, token, amount);
     }
-
-    function _checkToken(address token) internal view override {}
 }

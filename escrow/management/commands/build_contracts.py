@@ -22,5 +22,5 @@ class Command(BaseCommand):
         if options["check"] and files:
             raise CommandError(f"differs from the sources: {names}. Run `manage.py build_contracts` and commit.")
         self.stdout.write(f"written: {names}" if files else "up to date")
-        size = build.code_size("OTCEscrow")
-        self.stdout.write(f"OTCEscrow: {size:,} of {build.CODE_LIMIT:,} bytes")
+        for name in build.CODE_ROOM:
+            self.stdout.write(f"{name}: {build.code_size(name):,} of {build.CODE_LIMIT:,} bytes")

@@ -4,8 +4,9 @@ from escrow.contracts import bindings, hashing, structs
 from escrow.domain import payouts
 from escrow.domain.attestations import BUYER, MAX_APPEALS, SELLER
 from escrow.models import Deal, DealPhase
+from escrow.selectors.balances import free_balance
 from escrow.services.tx import params
-from escrow.services.tx.call import Call, Need, NeedKind, Signable, signable, summed
+from escrow.services.tx.call import Call, Need, NeedKind, Signable, delivery_needs, signable, summed
 from escrow.services.tx.lookup import now_of, open_deal_of, terms_of
 from escrow.services.tx.wording import duration, moment, pay_token_words, position_words, units_words
 from otc.core.errors import DomainError, ErrorCode
@@ -46,7 +47,8 @@ def attest(account: str, given: params.Attest) -> Call:
 
 
 def dispute(account: str, given: params.Dispute) -> Call:
-    """By the buyer against an attestation; by the seller against a silent attestor, or an attestation of a part.
+    """By the buyer against an attestation; by the seller against a silent attestor, or an attestation of a part. What the free
+    balance lacks for the bond, the escrow takes from the wallet: that much allowance is needed, whether or not deposits are open.
 
     Errors: NOT_FOUND, DEAL_NOT_OPEN, INVALID, FORBIDDEN, CONFLICT, TOO_EARLY, DEADLINE_PASSED.
     """
@@ -60,15 +62,20 @@ def dispute(account: str, given: params.Dispute) -> Call:
         )
     _check_disputable(deal, by_seller=account == deal.seller)
     bond = payouts.bond_for(deal.payment, market.bond_bps)
+    token = deal.pay_token.address
+    free = min(bond, free_balance(account, chain=deal.chain, token=token))
     pot = deal.payment + deal.collateral + bond
     money = pay_token_words(deal.pay_token).amount
+    sources = f"{money(free)} of your free escrow balance"
+    if free < bond:
+        sources += f" and {money(bond - free)} out of your wallet"
     arbitrator = to_checksum(market.arbitrator)
     return Call(
         deal.chain,
         deal.chain.escrow_address,
         bindings.encode_dispute(structs.deal_preimage(deal), structs.market_terms(market), given.evidence),
         (
-            f"You lock a bond of {money(bond)} of your free escrow balance; nothing is paid out before the dispute ends.",
+            f"You lock a bond of {money(bond)}: {sources}. Nothing is paid out before the dispute ends.",
             (
                 f"{arbitrator} has {duration(market.arbitration_window)} to split all of {money(pot)}, payment, collateral and bond, "
                 "between the two of you: you may lose the bond too. He may lengthen it three times."
@@ -79,7 +86,7 @@ def dispute(account: str, given: params.Dispute) -> Call:
             ),
             "No fee is taken either way. Keep the evidence: the chain has only its hash.",
         ),
-        summed([Need(NeedKind.ESCROW_BALANCE, deal.pay_token.address, bond)]),
+        summed([Need(NeedKind.ESCROW_BALANCE, token, free), *delivery_needs(token, bond - free)]),
     )
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from escrow.contracts import bindings, hashing, structs
-from escrow.models import AutoDelivery, DealOutcome, DealPhase, DealTranche
+from escrow.models import Account, AccountKind, AutoDelivery, DealOutcome, DealPhase, DealTranche
 from escrow.selectors.allowed import allowed, deal_detail
 from escrow.selectors.balances import balances
 from escrow.selectors.deals import deal_get, deal_view
@@ -451,9 +451,35 @@ def test_a_dispute_says_what_it_locks_and_risks(attested):
         "7 days to split all of 400 USDT",
         "250 USDT to the buyer, 125 USDT to the seller, and the bond back to you",
     )
-    assert [(need.kind, need.amount) for need in call.needs] == [("escrow_balance", 25 * USD)]
     for deal in (rows.deal(attested), proved(attested, units=60)):
         says(of(Action.DISPUTE, deal, rows.SELLER, evidence=EVIDENCE), "bond of 25 USDT")
+
+
+@pytest.mark.parametrize(
+    ("free", "sources", "needs"),
+    [
+        (30, "25 USDT of your free escrow balance.", [("escrow_balance", 25)]),
+        (
+            10,
+            "10 USDT of your free escrow balance and 15 USDT out of your wallet.",
+            [("escrow_balance", 10), ("allowance", 15), ("balance", 15)],
+        ),
+        (
+            0,
+            "0 USDT of your free escrow balance and 25 USDT out of your wallet.",
+            [("allowance", 25), ("balance", 25)],
+        ),
+    ],
+)
+def test_a_bond_comes_from_the_free_balance_and_then_from_the_wallet(attested, free, sources, needs):
+    in_window(attested)
+    Chain.objects.update(paused_until=NOW + DAY)  # which stops deposits, and no dispute
+    chain = attested.chain
+    Account.objects.create(chain=chain, token=rows.TOKEN, kind=AccountKind.FREE, owner=rows.BUYER, balance=free * USD)
+    call = of(Action.DISPUTE, proved(attested), rows.BUYER, evidence=EVIDENCE)
+    says(call, f"bond of 25 USDT: {sources}")
+    assert [(need.kind, need.amount) for need in call.needs] == [(kind, amount * USD) for kind, amount in needs]
+    assert {need.token for need in call.needs} == {rows.TOKEN}
 
 
 def test_refused_disputes(market, attested):

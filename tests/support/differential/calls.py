@@ -3,7 +3,9 @@
 from typing import Any
 
 from tests.support.differential.key_calls import Call, KeyCalls
+from tests.support.differential.subjects import Tranche
 from tests.support.model.deals import bond
+from tests.support.model.state import DealState
 from tests.support.model.structs import (
     ATTESTED,
     BPS,
@@ -31,7 +33,7 @@ class Calls(KeyCalls):
 
     def _amount(self, token: str, user: str) -> int:
         scale = self.scale(token)
-        free = self.model.balances.get((token, user), 0)
+        free = self.free(token, user)
         return self.one(1, scale, 50 * scale, free, free // 2, free + 1, self.rng.randrange(1, 100 * scale), 0)
 
     def deposit(self) -> Call:
@@ -57,6 +59,11 @@ class Calls(KeyCalls):
         held = [key for key, amount in self.model.balances.items() if amount]
         token, caller = self.any_of(held) if held and self.luck(0.9) else (self.token(), self.person())
         amount = min(self._amount(token, caller), 10**3 * self.scale(token)) if self.luck(0.8) else MAX_WORD
+        party = self.any_of(self.disputers()) if self.luck(0.3) else None
+        if party:  # whose bond then has to come from the wallet, in whole or in part
+            caller, token = party[0], party[1].deal.pay_token
+            free = self.free(token, caller)
+            amount = self.one(free, free, max(0, free - self.one(1, self.scale(token))))
         return caller, (token, amount, self.one(*[self.person()] * 12, ZERO, self.world.address))
 
     def multicall(self) -> Call:
@@ -170,19 +177,23 @@ class Calls(KeyCalls):
         return self.someone(state.deal.seller), (state.deal.market, token, amount)
 
     def deliver_for(self) -> Call:
+        approved = self.approved()
+        if approved and self.luck(0.9):
+            (state, tranche), allowed = self.rng.choice(approved)
+            most = min(self.missing(state, tranche)[0], allowed)
+            amount = self.one(most, most, most // 2 + 1, 1, most + 1)
+            return self.person(), (Delivery(self.shown(state.deal), self.luck(0.5), tranche, amount),)
         delivery = self._delivery()
-        if delivery and self.luck(0.9):  # where there is an approval
-            approvals = [(key, allowed) for key, allowed in self.model.auto_deliver.items() if allowed]
-            for key, allowed in self.rng.sample(approvals, len(approvals)):
-                deals = [(s, t) for s, t in self.deliverable() if (s.deal.seller, s.deal.market) == key[:2]]
-                if deals:
-                    state, tranche = self.rng.choice(deals)
-                    missing, _token = self.missing(state, tranche)
-                    most = min(missing, allowed)
-                    amount = self.one(most, most, most // 2 + 1, 1, most + 1)
-                    return self.person(), (Delivery(self.shown(state.deal), self.luck(0.5), tranche, amount),)
-            return None
         return delivery and (self.person(), (delivery,))
+
+    def approved(self) -> list[tuple[Tranche, int]]:
+        """Tranches that anyone may deliver now, with what is left of the seller's approval."""
+        found = []
+        for state, tranche in self.deliverable():
+            key = (state.deal.seller, state.deal.market, self.missing(state, tranche)[1])
+            if self.model.auto_deliver.get(key):
+                found.append(((state, tranche), self.model.auto_deliver[key]))
+        return found
 
     # ------------------------------------------------------------ ends without a delivery
 
@@ -293,14 +304,33 @@ class Calls(KeyCalls):
         signature = self.signed(market.terms.attestor, attestation) if market.terms.attestor != ZERO else None
         return self.someone(caller), (self.shown(deal), self.terms(market), attestation, signature)
 
+    def disputers(self) -> list[tuple[str, DealState]]:
+        """Who may dispute which deal now."""
+        claimed = [s for s in self.open_deals(settlement=ATTESTED) if s.claim and s.claim.phase == CLAIMED]
+        found = [(party, s) for s in claimed if self.now <= s.claim.until for party in (s.deal.buyer, s.deal.seller)]
+        return found + [(s.deal.seller, s) for s in self.attestable() if s.claim is None]
+
+    def poor_disputers(self) -> list[tuple[str, DealState]]:
+        """Those whose bond has to come from the wallet, in whole or in part."""
+
+        def wanted(state: DealState) -> int:
+            return state.deal.payment * self.model.markets[state.deal.market].terms.bond_bps // BPS
+
+        return [(who, s) for who, s in self.disputers() if self.free(s.deal.pay_token, who) < wanted(s)]
+
     def dispute(self) -> Call:
-        silent = [state for state in self.attestable() if state.claim is None] if self.luck(0.4) else []
-        found = (self.any_of(silent), None) if silent else self._attested(CLAIMED)
-        if found is None:
-            return None
-        state, market = found[0], self.model.markets[found[0].deal.market]
-        caller = state.deal.seller if state.claim is None else self.one(state.deal.buyer, state.deal.seller)
-        return self.someone(caller), (self.shown(state.deal), self.terms(market), self.word())
+        poor = self.any_of(self.poor_disputers()) if self.luck(0.6) else None
+        if poor:
+            party, state = poor
+        else:
+            silent = [state for state in self.attestable() if state.claim is None] if self.luck(0.4) else []
+            found = (self.any_of(silent), None) if silent else self._attested(CLAIMED)
+            if found is None:
+                return None
+            state = found[0]
+            party = state.deal.seller if state.claim is None else self.one(state.deal.buyer, state.deal.seller)
+        market = self.model.markets[state.deal.market]
+        return self.someone(party), (self.shown(state.deal), self.terms(market), self.word())
 
     def finalize(self) -> Call:
         found = self._attested(CLAIMED)

@@ -89,13 +89,14 @@ class Driver(Calls):
         claims = [state.claim for state in self.open_deals() if state.claim]
         found = [] if len(self.trading()) > 1 else ["create_market", "fill"]
         if self.deliverable():
-            found += ["deliver", "deliver", "deliver_for"]
-            found.append(self.one("set_auto_deliver", "deliver_for", "deliver_batch"))
+            found += ["deliver", "deliver", "deliver_batch"]
+            found += ["deliver_for", "deliver_for"] if self.approved() else ["set_auto_deliver"]
         if self.attestable():
             found += ["attest", "attest", "dispute"]
         waiting = [claim for claim in claims if claim.until >= self.now]
         if any(claim.phase == CLAIMED for claim in waiting):
             found += ["dispute", "dispute"]
+            found += ["dispute", "issuer"] if self.poor_disputers() else ["withdraw"]
         if any(claim.phase != CLAIMED for claim in waiting):
             found += ["appeal", "appeal", "rule"] if self.luck(0.5) else []
         for claim in claims:
@@ -110,6 +111,10 @@ class Driver(Calls):
 
     def _issuer(self) -> Action:
         """A token's issuer turns a switch, or a holder changes his approval."""
+        poor = self.any_of(self.poor_disputers()) if self.luck(0.5) else None
+        if poor:
+            holder, token = poor[0], poor[1].deal.pay_token
+            return Action("approve", holder, self.now, (self.world.address, self.one(0, 0, 1, MAX_WORD)), token)
         token = self.one(*self.world.tokens[1:], self.world.tokens[3])
         issuer, act = self.person(), self.one("set", "set", "list", "strike", "approve")
         rule = self.model.tokens[token].behaviour
@@ -127,7 +132,9 @@ class Driver(Calls):
             payload = abi.calldata(name, issuer, tuple(token if place == 0 else place for place in rest))
             target = ZERO if rule.reenters else self.world.address
             return Action("strike", issuer, self.now, (target, bytes.fromhex(payload[2:])), token)
-        return Action("approve", issuer, self.now, (self.world.address, self.one(MAX_WORD, MAX_WORD, 10**6, 0)), token)
+        return Action(
+            "approve", issuer, self.now, (self.world.address, self.one(MAX_WORD, MAX_WORD, 10**6, 0)), self.token()
+        )
 
     # ------------------------------------------------------------ time
 

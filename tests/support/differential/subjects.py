@@ -68,6 +68,9 @@ class Subjects:
         """One whole token in base units."""
         return 10 ** dict(zip(self.world.tokens, DECIMALS, strict=True)).get(token, 6)
 
+    def free(self, token: str, user: str) -> int:
+        return self.model.balances.get((token, user), 0)
+
     def word(self) -> str:
         """A reference or a hash of evidence."""
         return NO_WORD if self.luck(0.3) else f"0x{self.rng.getrandbits(256):064x}"

@@ -63,6 +63,7 @@ class World:
         self._compared = 0
         self.counts: Counter[tuple[str, str]] = Counter()
         self.errors: Counter[tuple[str, str]] = Counter()
+        self.seen: Counter[tuple[str, str]] = Counter()  # events by function
         self.node.rpc("evm_mine", {"timestamp": GENESIS - 100})
         self._time = GENESIS - 100
         code = fixtures()
@@ -153,6 +154,7 @@ class World:
             else:
                 self._accepted(action, events)
                 self._check_solvency(action)
+                self.seen.update((action.function, event.name) for event in events)
         self.counts[action.function, "refused" if events is None else "accepted"] += 1
         return events
 

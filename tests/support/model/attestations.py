@@ -1,6 +1,7 @@
 """Deliveries outside the escrow: attested, open to dispute, final by time or by a ruling."""
 
 from tests.support.model.deals import Deals, bond
+from tests.support.model.funds import Funds
 from tests.support.model.settlement import Settlement
 from tests.support.model.state import Claim, DealState, Refused
 from tests.support.model.structs import (
@@ -25,7 +26,7 @@ MAX_APPEALS = 3
 NOTHING = Claim(NO_CLAIM, 0, 0)
 
 
-class Attestations(Settlement, Deals):
+class Attestations(Funds, Settlement, Deals):
     def attest(self, deal: Deal, terms: MarketTerms, attestation: Attestation, signature: Signature | None) -> None:
         """By the attestor, or anyone with his signature; within the window, once."""
         state = self.check_open(deal)
@@ -65,6 +66,9 @@ class Attestations(Settlement, Deals):
         phase = DISPUTED_BY_SELLER if by_seller else DISPUTED_BY_BUYER
         self._claim(deal, Claim(phase, until, claim.units, terms.bond_bps))
         locked = bond(self.deals[deal.id])
+        free = self.balances.get((deal.pay_token, self.caller), 0)
+        if free < locked:  # what is missing comes from the wallet, whether or not deposits are open
+            self.pay_in(deal.pay_token, locked - free, self.caller)
         self.debit(deal.pay_token, self.caller, locked)
         self.emit("Disputed", id=deal.id, by=self.caller, bond=locked, evidence=evidence, until=until)
 

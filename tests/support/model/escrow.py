@@ -3,11 +3,10 @@
 from tests.support.model.admin import Admin
 from tests.support.model.attestations import Attestations
 from tests.support.model.delivery import TokenDelivery
-from tests.support.model.funds import Funds
 from tests.support.model.positions import Positions
 
 
-class Escrow(Funds, Admin, Positions, TokenDelivery, Attestations):
+class Escrow(Admin, Positions, TokenDelivery, Attestations):
     """OTCEscrow.sol, in plain Python."""
 
 

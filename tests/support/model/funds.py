@@ -14,12 +14,7 @@ class Funds(State):
             raise Refused("ZeroAddress")
         if amount == 0:
             raise Refused("ZeroAmount")
-        received = self.pull(token, self.caller, self.address, amount)
-        if received != amount:
-            raise Refused("WrongAmountReceived", token, amount, received)
-        self.owe(token, amount)
-        self.credit(token, to, amount)
-        self.emit("Deposited", token=token, user=to, from_=self.caller, amount=amount)
+        self.pay_in(token, amount, to)
 
     def deposit_with_permit(self, token: str, amount: int, to: str, permit: Permit) -> None:
         """As deposit, after the caller's permit for this amount; when that fails, the allowance decides."""
@@ -43,6 +38,15 @@ class Funds(State):
         self.debit(token, self.caller, taken - amount)
         self.owe(token, -taken)
         self.emit("Withdrawn", token=token, user=self.caller, to=to, amount=taken)
+
+    def pay_in(self, token: str, amount: int, to: str) -> None:
+        """From the caller's wallet to the free balance of `to`, in full."""
+        received = self.pull(token, self.caller, self.address, amount)
+        if received != amount:
+            raise Refused("WrongAmountReceived", token, amount, received)
+        self.owe(token, amount)
+        self.credit(token, to, amount)
+        self.emit("Deposited", token=token, user=to, from_=self.caller, amount=amount)
 
     def multicall(self, calls: list[tuple]) -> None:
         """Several calls of the caller's, each a name and its arguments: all or none."""

@@ -247,6 +247,7 @@ interface IEscrow {
     function attest(Deal calldata deal, MarketTerms calldata terms, Attestation calldata attestation, bytes calldata signature)
         external;
     /// @notice By the buyer against an attestation; by the seller against a silent attestor, or one who attested a part.
+    /// Locks the bond from the caller's free balance; what is missing there is deposited from the wallet, whoever has stopped entry.
     function dispute(Deal calldata deal, MarketTerms calldata terms, bytes32 evidence) external;
     /// @notice By anyone, after the challenge period: pays as attested.
     function finalize(Deal calldata deal) external;
