@@ -318,13 +318,13 @@ contract Settlers is Traders {
         Venture storage v = _ventures[p.market];
         address by = who % 8 == 0 ? users[which % USERS] : who % 2 == 0 ? p.deal.buyer : p.deal.seller;
         uint256 bond = p.deal.payment * v.terms.bondBps / 10_000;
-        bool must = _disputable(p, by) && free[address(pay)][by] >= bond;
+        bool must = _disputable(p, by); // what is missing of the bond comes from the wallet
         vm.prank(by);
         try escrow.dispute(p.deal, v.terms, bytes32(which)) {
             _judge(true, must);
             if (!_isFinal(v)) ++early;
             _signs(by);
-            free[address(pay)][by] -= bond;
+            free[address(pay)][by] -= bond < free[address(pay)][by] ? bond : free[address(pay)][by];
             locked[address(pay)] += bond;
             p.locked += bond;
             p.phase = by == p.deal.buyer ? 2 : 3;
