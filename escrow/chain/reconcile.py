@@ -1,26 +1,30 @@
 """Compares what the contract has in storage with ledger and projections, at one block. Changes nothing."""
 
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import IO
 
 from escrow.chain.client import Node
 from escrow.contracts import bindings
 from escrow.contracts.hashing import deal_hash
 from escrow.contracts.structs import deal_preimage
 from escrow.domain.attestations import DISPUTED
-from escrow.domain.ledger import FREE, LOCKED
+from escrow.domain.ledger import FREE
 from escrow.models import Account, AutoDelivery, Deal, DealOutcome, DealTranche
-from escrow.selectors.deals import deal_view, deals_of
-from escrow.selectors.solvency import ask, ledger_totals, solvency
-from escrow.services.ledger import account_drift
+from escrow.selectors.deals import deals_of
+from escrow.selectors.solvency import BALANCE_OF, ask, ledger_totals
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import UINT256_MAX
 from otc.core.models import Chain
+from otc.core.snapshots import snapshot
 from points.domain.markets import SETTLEMENT_ATTESTED as ATTESTED
 from points.models import MakerEpoch, MakerNonces, Market, Offer, PayToken
 
-CHUNK = 1_000  # questions held at once
+CHUNK = 1_000  # questions asked at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,64 +49,94 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A view call of the escrow, what we expect, and how to read and to compare the answer."""
+    """A view call, what we expect, and how to read and to compare the answer. Its functions are of modules: it can be pickled."""
 
     what: str
     key: str
     data: str
     expected: object
     read: Callable[[str], object]
+    to: str = ""  # the escrow, unless it says another contract
+    at_least: bool = False
+
+    def holds(self, found: object) -> bool:
+        if self.at_least:
+            return isinstance(found, int) and isinstance(self.expected, int) and found >= self.expected
+        return found == self.expected
 
 
 def reconcile(chain: Chain, *, nodes: Sequence[Node] | None = None) -> Report:
-    """All comparisons at the newest folded block. Asks a node: never call it inside a transaction.
+    """All comparisons at the block that is the newest folded one when it begins, whatever is read meanwhile. Asks a node, which must know
+    the state of that block till the end: never call it inside a transaction.
 
     Deals and offers of markets that are not registered here are covered by the ledger alone. Errors: CHAIN_UNAVAILABLE.
     """
-    if chain.head_hash is None or chain.head_number is None:
-        raise DomainError(ErrorCode.CHAIN_UNAVAILABLE, f"{chain.name} has not been read yet: run `manage.py watch`.")
     drifts: list[Drift] = []
     checked = 0
-    for chunk in _chunks(_questions(chain)):
-        checked += len(chunk)
-        at = {"blockHash": chain.head_hash}
-        calls = [("eth_call", [{"to": chain.escrow_address, "data": item.data}, at]) for item in chunk]
-        for item, answer in zip(chunk, ask(chain, calls, nodes=nodes), strict=True):
-            found = item.read(answer)
-            if found != item.expected:
-                drifts.append(Drift(item.what, item.key, str(found), str(item.expected)))
-    for check in (_totals(chain, nodes), _recount(chain), _locked(chain)):
-        for drift in check:
-            checked += 1
-            if drift is not None:
-                drifts.append(drift)
+    with TemporaryFile() as kept:
+        with snapshot():
+            chain = Chain.objects.get(pk=chain.pk)
+            for question in _questions(chain):
+                pickle.dump(question, kept)
+        if chain.head_hash is None or chain.head_number is None:
+            raise DomainError(
+                ErrorCode.CHAIN_UNAVAILABLE, f"{chain.name} has not been read yet: run `manage.py watch`."
+            )
+        kept.seek(0)
+        questions = _kept(kept)
+        while chunk := list(islice(questions, CHUNK)):
+            checked += len(chunk)
+            drifts += _compare(chain, chunk, nodes)
     return Report(chain.pk, chain.head_number, checked, drifts)
 
 
-def _chunks(questions: Iterable[_Question]) -> Iterator[list[_Question]]:
-    chunk: list[_Question] = []
-    for question in questions:
-        chunk.append(question)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+def _kept(file: IO[bytes]) -> Iterator[_Question]:
+    while True:
+        try:
+            yield pickle.load(file)  # noqa: S301 - what this process has just written
+        except EOFError:
+            return
 
 
-# ---------------------------------------------------------------- the contract's storage
+def _compare(chain: Chain, questions: Sequence[_Question], nodes: Sequence[Node] | None) -> Iterator[Drift]:
+    at = {"blockHash": chain.head_hash}
+    calls = [("eth_call", [{"to": item.to or chain.escrow_address, "data": item.data}, at]) for item in questions]
+    for item, answer in zip(questions, ask(chain, calls, nodes=nodes), strict=True):
+        found = item.read(answer)
+        if not item.holds(found):
+            least = "at least " if item.at_least else ""
+            yield Drift(item.what, item.key, str(found), f"{least}{item.expected}")
 
 
-def _questions(chain: Chain) -> Iterator[_Question]:
+# ---------------------------------------------------------------- what is asked
+
+
+def _questions(chain: Chain) -> Iterable[_Question]:
     yield _Question("feeBps", "", bindings.encode_fee_bps(), chain.fee_bps, bindings.decode_fee_bps_result)
     yield _Question(
         "pausedUntil", "", bindings.encode_paused_until(), chain.paused_until, bindings.decode_paused_until_result
     )
+    yield from _totals(chain)
     yield from _balance_questions(chain)
     yield from _market_questions(chain)
     yield from _deal_questions(chain)
     yield from _attestation_questions(chain)
     yield from _maker_questions(chain)
+
+
+def _totals(chain: Chain) -> Iterator[_Question]:
+    """By the ledger, which says what deals hold too, and their bonds."""
+    holder = BALANCE_OF + "00" * 12 + chain.escrow_address[2:]
+    for row in ledger_totals(chain):
+        token = row.token
+        data = bindings.encode_liabilities(token)
+        yield _Question("liabilities", token, data, row.liabilities, bindings.decode_liabilities_result)
+        yield _Question("fees", token, bindings.encode_fees(token), row.fees, bindings.decode_fees_result)
+        yield _Question("token balance", token, holder, row.liabilities, _number, to=token, at_least=True)
+
+
+def _number(answer: str) -> int:
+    return int(answer, 16)
 
 
 def _balance_questions(chain: Chain) -> Iterator[_Question]:
@@ -196,40 +230,3 @@ def _maker_questions(chain: Chain) -> Iterator[_Question]:
 def _nonces_within(mask: int, answer: str) -> int:
     """Those of the bits `mask` that the contract has set."""
     return bindings.decode_nonces_result(answer) & mask
-
-
-# ---------------------------------------------------------------- totals, and the ledger against itself
-
-
-def _totals(chain: Chain, nodes: Sequence[Node] | None) -> Iterator[Drift | None]:
-    for row in solvency(chain, nodes=nodes).rows:
-        ledger = row.ledger
-        pairs = [
-            ("liabilities", str(row.liabilities), str(ledger.liabilities), row.liabilities == ledger.liabilities),
-            ("fees", str(row.fees), str(ledger.fees), row.fees == ledger.fees),
-            ("token balance", str(row.held), f"at least {row.liabilities}", row.solvent),
-        ]
-        for what, contract, ours, holds in pairs:
-            yield None if holds else Drift(what, ledger.token, contract, ours)
-    for totals in ledger_totals(chain):
-        inside = totals.free + totals.locked + totals.fees
-        holds = totals.liabilities == inside
-        yield None if holds else Drift("ledger sum", totals.token, str(totals.liabilities), str(inside))
-
-
-def _recount(chain: Chain) -> Iterator[Drift | None]:
-    yield None
-    for pk, balance, counted in account_drift(chain):
-        yield Drift("account balance", f"account {pk}", f"{counted} by its transfers", str(balance))
-
-
-def _locked(chain: Chain) -> Iterator[Drift | None]:
-    """What a deal's progress says is still locked, against its ledger account."""
-    accounts = Account.objects.filter(chain=chain, kind=LOCKED)
-    held = dict(accounts.values_list("deal_id", "balance"))
-    for deal in deals_of(chain_id=chain.pk).iterator(chunk_size=CHUNK):
-        view = deal_view(deal)
-        bond = deal.bond if deal.outcome == DealOutcome.OPEN else 0
-        expected, found = view.payment_locked + view.collateral_locked + bond, held.get(deal.deal_id, 0)
-        holds = expected == found
-        yield None if holds else Drift("locked", deal.deal_id, f"{expected} by its progress", str(found))

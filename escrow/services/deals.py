@@ -167,6 +167,19 @@ class DealBook:
         deals_insert(rows)
 
 
+def deal_fold(events: Sequence[FoldEvent]) -> Standing:
+    """The fold of one deal's events, its fill first; `pk` 0. Reads and writes nothing. Errors: FoldError."""
+    if not events or not isinstance(events[0].event, bindings.Filled):
+        raise FoldError("no fill opened the deal")
+    deal = events[0].event.deal
+    entry = _Entry(DealProgress(fixed_of(deal), places_of(deal)))
+    for item in events[1:]:
+        if not isinstance(item.event, DealEvent):
+            raise FoldError("the deal was opened twice")
+        _apply(entry, item.pk, item.event)
+    return entry.standing
+
+
 def fills(events: Iterable[FoldEvent]) -> Iterator[tuple[FoldEvent, bindings.Filled]]:
     """The Filled ones among events."""
     for item in events:

@@ -174,18 +174,3 @@ def transfers_void(*, event_ids: Sequence[int]) -> Balances:
 
 def _hex(value: memoryview) -> str:
     return "0x" + bytes(value).hex()
-
-
-def account_drift(chain: Chain) -> list[tuple[int, int, int]]:
-    """Accounts whose running balance is not the sum of their live transfers: (account id, balance, recounted)."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT a.id, a.balance, coalesce(s.amount, 0) FROM escrow_account a LEFT JOIN ("
-            " SELECT account, sum(amount) AS amount FROM ("
-            " SELECT t.credit_id AS account, t.amount FROM escrow_transfer t WHERE t.state <> 'void' UNION ALL"
-            " SELECT t.debit_id, -t.amount FROM escrow_transfer t WHERE t.state <> 'void') parts GROUP BY account) s"
-            " ON s.account = a.id WHERE a.chain_id = %s"
-            " AND a.balance <> CASE WHEN a.kind = 'external' THEN -1 ELSE 1 END * coalesce(s.amount, 0)",
-            [chain.pk],
-        )
-        return [(pk, int(balance), abs(int(counted))) for pk, balance, counted in cursor.fetchall()]
