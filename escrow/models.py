@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth
+from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth, EndpointHealth
 from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from otc.core.fields import ZERO_ADDRESS, AddressField, Hash32Field, Uint256Field
 from otc.core.models import Chain
@@ -27,6 +27,7 @@ __all__ = [
     "DealTranche",
     "DealTransfer",
     "Depth",
+    "EndpointHealth",
     "Intent",
     "IntentState",
     "MarketRecord",

@@ -1,40 +1,110 @@
-"""Reads what is final already: by ranges, keeping only headers that carry events, and the end of each range."""
+"""Reads what is final already: by ranges, several at once, keeping only headers that carry events, and the end of each range.
 
+The ranges are asked, checked and decoded in threads while the caller writes the one before: node, reader and database work at the same
+time.
+"""
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
 from typing import Any
 
-from escrow.chain.client import Node, RpcError, RpcFault
+from escrow.chain.client import ANSWER_TIMEOUT, Node, RpcError, RpcFault, seconds_left
+from escrow.chain.looking import Policy
 from escrow.chain.planner import Extend, Header
 from escrow.chain.readings import (
     ChainMovedError,
     Reading,
+    blocks_at,
     check_links,
     checked_logs,
+    doubt_emptiness,
     header_of,
     headers_of_range,
     list_of,
 )
 
-
-def read_range(node: Node, plan: Extend, *, tip: Header | None, escrow: str) -> Reading:
-    """As `live.read_live`, by one eth_getLogs. Teaches `node.width`. Errors: RpcError, ChainMovedError."""
-    headers = headers_of_range(node, plan.first, plan.last)
-    check_links(headers, tip)
-    logs = checked_logs(_logs(node, plan, headers[-1], escrow), headers, escrow)
-    kept = {log.block_number for log in logs} | {plan.last}
-    return Reading(tuple(header for header in headers if header.number in kept), logs)
+RANGE_SECONDS = ANSWER_TIMEOUT  # for one range, from when it is waited for
 
 
-def _logs(node: Node, plan: Extend, last: Header, escrow: str) -> list[Any]:
-    """By range, together with the proof that the same node knows the range's last block."""
-    width = plan.last - plan.first + 1
-    query = {"address": escrow, "fromBlock": hex(plan.first), "toBlock": hex(plan.last)}
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """A range as read: its first header links it to what came before."""
+
+    first: Header
+    reading: Reading
+
+
+def readings(
+    node: Node, plan: Extend, *, tip: Header | None, policy: Policy, others: Sequence[Node] = ()
+) -> Generator[Reading, None, None]:
+    """The planned blocks as consecutive readings, each at most `node.width.blocks` wide. Teaches `node.width`.
+
+    Arguments and errors as of `live.read_live`; what was yielded before an error stands.
+    """
+    for found in _in_lanes(node, plan, policy, others) if node.lanes > 1 else _one_by_one(node, plan, policy, others):
+        check_links([found.first], tip)
+        tip = found.reading.headers[-1]
+        yield found.reading
+
+
+def _one_by_one(node: Node, plan: Extend, policy: Policy, others: Sequence[Node]) -> Iterator[_Range]:
+    first = plan.first
+    while first <= plan.last:
+        last = min(first + node.width.blocks - 1, plan.last)
+        yield _read(node, first, last, policy, others)
+        first = last + 1
+
+
+def _in_lanes(node: Node, plan: Extend, policy: Policy, others: Sequence[Node]) -> Iterator[_Range]:
+    """As many ranges under way as the node has lanes; given in order."""
+    pool = ThreadPoolExecutor(node.lanes, thread_name_prefix="backfill")
+    under_way: deque[tuple[int, Future[_Range]]] = deque()  # with the width asked for
+    first = plan.first
     try:
-        logs, proof = node.batch([("eth_getLogs", [query]), ("eth_getBlockByNumber", [hex(plan.last), False])])
+        while first <= plan.last or under_way:
+            while first <= plan.last and len(under_way) < node.lanes:
+                last = min(first + node.width.blocks - 1, plan.last)
+                under_way.append((last - first + 1, pool.submit(_read, node, first, last, policy, others)))
+                first = last + 1
+            yield _result(*under_way.popleft(), node)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(width: int, future: Future[_Range], node: Node) -> _Range:
+    try:
+        return future.result(timeout=max(0.0, min(RANGE_SECONDS, seconds_left())))
+    except FutureTimeoutError:
+        node.width.refuse(width)
+        raise RpcError(RpcFault.TIMEOUT, f"{node.name} took too long for a range") from None
+
+
+def _read(node: Node, first: int, last: int, policy: Policy, others: Sequence[Node]) -> _Range:
+    blocks = blocks_at(node, range(first, last + 1))
+    headers = headers_of_range(blocks, first, last)
+    logs = checked_logs(_logs(node, headers, policy.escrow), headers, policy.escrow)
+    if policy.check_blooms:
+        doubt_emptiness(node, others, blocks, logs, policy.escrow)
+    kept = {log.block_number for log in logs} | {last}
+    return _Range(headers[0], Reading(tuple(header for header in headers if header.number in kept), logs))
+
+
+def _logs(node: Node, headers: Sequence[Header], escrow: str) -> list[Any]:
+    """By range, together with the proof that the same node knows the range's last block."""
+    first, last = headers[0].number, headers[-1]
+    width = last.number - first + 1
+    query = {"address": escrow, "fromBlock": hex(first), "toBlock": hex(last.number)}
+    try:
+        answer, proof = node.batch([("eth_getLogs", [query]), ("eth_getBlockByNumber", [hex(last.number), False])])
     except RpcError as error:
         if error.fault in {RpcFault.RANGE_TOO_WIDE, RpcFault.TIMEOUT}:
             node.width.refuse(width)
         raise
     if proof is None or header_of(proof).hash != last.hash:
-        raise ChainMovedError(f"{node.name} gave logs without knowing block {plan.last}")
-    node.width.accept(width)
-    return list_of(logs)
+        raise ChainMovedError(f"{node.name} gave logs without knowing block {last.number}")
+    logs = list_of(answer)
+    node.width.accept(width, logs=len(logs))
+    return logs

@@ -1,22 +1,51 @@
 """JSON-RPC to one node: batches, time-outs, and a closed list of what can go wrong. Never call it inside a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
+from math import inf
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 
-CONNECT_TIMEOUT = 3.0  # seconds
-READ_TIMEOUT = 20.0  # seconds; a wide eth_getLogs is the slowest thing we ask
+from otc.core import clock
+
+CONNECT_TIMEOUT = 1.5  # seconds
+ANSWER_TIMEOUT = 3.0  # seconds for a whole answer: a node that needs more is asked for less, or left
+LANES = 3  # requests that may be under way to a node at once
 BATCH_MAX = 100  # calls in one HTTP request: what the strictest public providers allow
+PIECE = 1 << 18  # bytes read at once
 HTTP_TOO_MANY = 429
 HTTP_ERROR = 400
 
 Call = tuple[str, Sequence[Any]]  # method, params
+
+
+# When the questions of this thread must be answered, by the monotonic clock.
+_deadline: ContextVar[float] = ContextVar("deadline", default=inf)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What this thread asks inside, of any node, must be answered within `seconds`, all of it; else RpcError (timeout)."""
+    token = _deadline.set(min(_deadline.get(), clock.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def seconds_left() -> float:
+    """What `within` leaves to this thread."""
+    return _deadline.get() - clock.monotonic()
 
 
 class RpcFault(StrEnum):
@@ -34,20 +63,26 @@ class RpcFault(StrEnum):
 
 
 class RpcError(Exception):
-    """A call failed. `data` is the error object's data (revert bytes as 0x-hex) where there is some."""
+    """A call failed. `data` is the error object's data (revert bytes as 0x-hex) where there is some; `retry_after`: seconds for
+    which the node asked to be left alone.
+    """
 
-    def __init__(self, fault: RpcFault, detail: str, *, data: str = "") -> None:
+    def __init__(self, fault: RpcFault, detail: str, *, data: str = "", retry_after: float = 0.0) -> None:
         super().__init__(f"{fault}: {detail}")
         self.fault = fault
         self.detail = detail
         self.data = data
+        self.retry_after = retry_after
 
 
 class Node(Protocol):
-    """What the chain reader needs of a node. `width` remembers how many blocks of logs it gives at once."""
+    """What the chain reader needs of a node. `width` remembers how many blocks of logs it gives at once; `lanes` is how many
+    questions may be under way at once, from as many threads (1: all from the thread of the caller).
+    """
 
     name: str
     width: "RangeWidth"
+    lanes: int
 
     def batch(self, calls: Sequence[Call]) -> list[Any]:
         """Results in order; RpcError when any call fails."""
@@ -59,39 +94,48 @@ class Node(Protocol):
 
 
 class RangeWidth:
-    """Blocks per eth_getLogs that a node allows: halves on refusal, grows by an eighth, never back past what was refused."""
+    """Blocks per eth_getLogs that a node allows: halves on refusal; grows twofold until something was refused, by an eighth
+    afterwards, never back to what was refused; and no wider than about LOGS logs, so that one range is one bite for the database.
+    """
 
-    START, LARGEST = 1_000, 10_000
+    START, LARGEST = 250, 10_000
+    LOGS = 8_000
 
     def __init__(self) -> None:
         self.blocks = self.START
-        self._refused: int | None = None
+        self.refused: int | None = None  # the fewest blocks that were too many
 
     def refuse(self, width: int) -> None:
         """`width` blocks were too many."""
-        self._refused = min(width, self._refused or width)
+        self.refused = min(width, self.refused or width)
         self.blocks = max(1, width // 2)
 
-    def accept(self, width: int) -> None:
-        """`width` blocks went well. A range shorter than allowed says nothing."""
-        if width >= self.blocks:
-            ceiling = self.LARGEST if self._refused is None else self._refused - 1
-            self.blocks = max(1, min(self.blocks + self.blocks // 8 + 1, ceiling))
+    def accept(self, width: int, *, logs: int = 0) -> None:
+        """`width` blocks went well, with so many logs. A range shorter than allowed says nothing."""
+        if width < self.blocks:
+            return
+        ceiling = self.LARGEST if self.refused is None else self.refused - 1
+        wider = self.blocks * 2 if self.refused is None else self.blocks + self.blocks // 8 + 1
+        if logs:
+            ceiling = min(ceiling, width * self.LOGS // logs)
+        self.blocks = max(1, min(wider, ceiling))
 
 
 class HttpNode:
-    """A node behind an HTTP endpoint. Checks the chain id before its first answer."""
+    """A node behind an HTTP endpoint. Checks the chain id before its first answer. Threads may share it."""
+
+    lanes = LANES
 
     def __init__(self, url: str, chain_id: int) -> None:
+        self.url = url
         self.name = urlsplit(url).netloc.rsplit("@", maxsplit=1)[-1]  # no path: providers put their keys there
         self.width = RangeWidth()
-        self._url = url
         self._chain_id = chain_id
         self._checked = False
         self._session = requests.Session()
         self._session.trust_env = False  # an endpoint is what the operator configured, not what a proxy variable says
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=4))
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=4))
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=LANES + 1))
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=LANES + 1))
 
     def batch(self, calls: Sequence[Call]) -> list[Any]:
         """Results in order. Errors: RpcError of the first call that failed, or of the transport."""
@@ -129,21 +173,47 @@ class HttpNode:
                 for i, (method, params) in enumerate(calls)
             ]
         )
+        until = min(_deadline.get(), clock.monotonic() + ANSWER_TIMEOUT)
         try:
-            response = self._session.post(
-                self._url,
-                data=body,
-                headers={"Content-Type": "application/json"},
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-            )
-            content = response.content
-        except requests.Timeout as error:
+            status, headers, content = self._exchange(body, until)
+        except (requests.Timeout, Urllib3TimeoutError) as error:
             raise RpcError(RpcFault.TIMEOUT, f"{self.name} took too long") from error
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise RpcError(RpcFault.UNREACHABLE, f"{self.name}: {type(error).__name__}") from error
-        if response.status_code == HTTP_TOO_MANY:
-            raise RpcError(RpcFault.RATE_LIMITED, f"{self.name} asks us to slow down")
-        return _in_order(content, len(calls), self.name, response.status_code)
+        if status == HTTP_TOO_MANY:
+            pause = _pause(headers.get("Retry-After", ""))
+            raise RpcError(RpcFault.RATE_LIMITED, f"{self.name} asks us to slow down", retry_after=pause)
+        return _in_order(content, len(calls), self.name, status)
+
+    def _exchange(self, body: bytes, until: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body. Read piece by piece: a node that drips must not hold us."""
+        left = until - clock.monotonic()
+        if left <= 0:
+            raise requests.Timeout
+        with self._session.post(
+            self.url,
+            data=body,
+            headers={"Content-Type": "application/json"},
+            timeout=(min(CONNECT_TIMEOUT, left), left),
+            stream=True,
+        ) as response:
+            response.raw.decode_content = True  # gzip
+            pieces = []
+            while piece := response.raw.read1(PIECE):
+                pieces.append(piece)
+                if clock.monotonic() > until:
+                    raise requests.Timeout
+            return response.status_code, response.headers, b"".join(pieces)
+
+
+def _pause(text: str) -> float:
+    """The seconds that a Retry-After header names, as a number or as a date; 0 when it says nothing."""
+    if text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, (parsedate_to_datetime(text) - clock.now()).total_seconds())
+    except (TypeError, ValueError):
+        return 0.0
 
 
 def _in_order(content: bytes, count: int, name: str, status: int) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from escrow.chain.client import Call, RpcError, RpcFault, http_node
+from escrow.chain.client import Call, RpcError, RpcFault
+from escrow.chain.health import ChainEndpoints
 from otc.core.models import Chain
 
 
@@ -13,9 +14,11 @@ def chain_answers(chain: Chain, calls: Sequence[Call]) -> list[Any]:
     Errors: RpcError, with what each endpoint said, when none answers.
     """
     said = []
-    for url in chain.rpc_urls:
+    endpoints = ChainEndpoints(chain)
+    for node in endpoints.ordered():
         try:
-            return http_node(url, chain.chain_id).answers(calls)
+            return node.answers(calls)
         except RpcError as error:
             said.append(str(error))
+            endpoints.failed(node, error.fault, retry_after=error.retry_after)
     raise RpcError(RpcFault.UNREACHABLE, "; ".join(said) or f"{chain} has no endpoint")

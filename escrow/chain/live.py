@@ -1,21 +1,35 @@
 """Reads near the head: every header is kept, logs are asked by block hash."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from escrow.chain.client import Node, RpcError, RpcFault
+from escrow.chain.looking import Policy
 from escrow.chain.planner import Extend, Header
-from escrow.chain.readings import ChainMovedError, Reading, check_links, checked_logs, headers_of_range, list_of
+from escrow.chain.readings import (
+    ChainMovedError,
+    Reading,
+    blocks_at,
+    check_links,
+    checked_logs,
+    doubt_emptiness,
+    headers_of_range,
+    list_of,
+)
 
 
-def read_live(node: Node, plan: Extend, *, tip: Header | None, escrow: str) -> Reading:
+def read_live(node: Node, plan: Extend, *, tip: Header | None, policy: Policy, others: Sequence[Node] = ()) -> Reading:
     """Headers and logs of the planned range. Every header is linked to the one before, every log to its header.
 
-    `tip` is our block before the range (None at the start). Errors: RpcError; ChainMovedError when the node's answers don't fit
-    together or on `tip`.
+    `tip` is our block before the range (None at the start); `others` are asked where an empty answer is hard to believe. Errors:
+    RpcError; ChainMovedError when the node's answers don't fit together or on `tip`.
     """
-    headers = headers_of_range(node, plan.first, plan.last)
-    check_links(headers, tip)
-    logs = checked_logs(_logs(node, headers, escrow), headers, escrow)
+    blocks = blocks_at(node, range(plan.first, plan.last + 1))
+    headers = headers_of_range(blocks, plan.first, plan.last)
+    check_links(headers[:1], tip)
+    logs = checked_logs(_logs(node, headers, policy.escrow), headers, policy.escrow)
+    if policy.check_blooms:
+        doubt_emptiness(node, others, blocks, logs, policy.escrow)
     return Reading(tuple(headers), logs)
 
 

@@ -1,11 +1,14 @@
 """One look at a node: its head, what is final by the chain's policy, and its headers at the heights of our window."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from escrow.chain.client import Call, Node
 from escrow.chain.planner import Remote, TipWindow
 from escrow.chain.readings import header_of, headers_at
 from otc.core.models import Finality
+
+Height = tuple[int, str | None]  # number, and hash where it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,28 +27,46 @@ class Policy:
 def look(node: Node, window: TipWindow, policy: Policy) -> Remote:
     """What the planner needs to know of the node. Errors: RpcError."""
     tip = window.tip
-    by_tag = policy.finality is not Finality.DEPTH
     calls: list[Call] = [("eth_getBlockByNumber", ["latest", False])]
+    if policy.finality is not Finality.DEPTH:
+        calls.append(("eth_getBlockByNumber", ["finalized", False]))
     if tip is not None:
         calls.append(("eth_getBlockByNumber", [hex(tip.number), False]))
-    if by_tag:
-        calls.append(("eth_getBlockByNumber", ["finalized", False]))
     answers = node.batch(calls)
     head = header_of(answers[0])
-    final, final_hash = head.number - policy.final_depth, None
-    if by_tag:
-        tagged = header_of(answers[-1]) if answers[-1] is not None else None  # a young chain has none yet
-        height = -1 if tagged is None else tagged.number
-        if policy.finality is Finality.TAG or height <= final:
-            final, final_hash = height, None if tagged is None else tagged.hash
+    final, final_hash = _final(head.number, answers[1:2], policy)
     headers = {head.number: head}
     if tip is None:
         return Remote(head, final, headers, final_hash)
-    if answers[1] is not None:
-        at_tip = header_of(answers[1])
+    if answers[-1] is not None:
+        at_tip = header_of(answers[-1])
         headers[at_tip.number] = at_tip
         if at_tip.hash == tip.hash:
             return Remote(head, final, headers, final_hash)
     numbers = [header.number for header in window.headers if header.number <= head.number]
     headers |= {header.number: header for header in headers_at(node, numbers)}
     return Remote(head, final, headers, final_hash)
+
+
+def _final(head: int, tagged: Iterable[object], policy: Policy) -> Height:
+    """By the policy; `tagged` is the answer for the tag, which a young chain leaves empty."""
+    by_depth: Height = (head - policy.final_depth, None)
+    if policy.finality is Finality.DEPTH:
+        return by_depth
+    by_tag: Height = (-1, None)
+    for answer in tagged:
+        if answer is not None:
+            block = header_of(answer)
+            by_tag = (block.number, block.hash)
+    if policy.finality is Finality.TAG:
+        return by_tag
+    return by_tag if by_tag[0] <= by_depth[0] else by_depth
+
+
+def final_height(node: Node, policy: Policy) -> int:
+    """What the node calls final by the policy; negative: nothing. Errors: RpcError."""
+    calls: list[Call] = [("eth_getBlockByNumber", ["latest", False])]
+    if policy.finality is not Finality.DEPTH:
+        calls.append(("eth_getBlockByNumber", ["finalized", False]))
+    answers = node.batch(calls)
+    return _final(header_of(answers[0]).number, answers[1:], policy)[0]

@@ -110,3 +110,37 @@ class ChainCursor(models.Model):
         help_text="Offers with ids up to here (less a margin) have been linked to deals opened before they were posted.",
     )
     updated_at = models.DateTimeField(auto_now=True)
+
+
+class EndpointHealth(models.Model):
+    """How an endpoint of a chain did, as far as any process knows. Written by `escrow.chain.health` alone."""
+
+    SAID = [
+        "name",
+        "failures",
+        "fault",
+        "retry_at",
+        "width",
+        "refused_width",
+        "head_number",
+        "latency_ms",
+        "seen_at",
+    ]
+
+    chain = models.ForeignKey(Chain, on_delete=models.CASCADE, related_name="endpoints")
+    digest = Hash32Field(help_text="SHA-256 of the URL, which may hold a key.")
+    name = models.CharField(max_length=255, help_text="Host and port.")
+    failures = models.PositiveIntegerField(default=0, help_text="In a row, up to now.")
+    fault = models.CharField(max_length=20, blank=True, help_text="The last failure; empty: it works.")
+    retry_at = models.DateTimeField(null=True, help_text="Not asked before.")
+    width = models.PositiveIntegerField(default=1_000, help_text="Blocks of logs asked for at once.")
+    refused_width = models.PositiveIntegerField(null=True, help_text="The fewest blocks that were too many.")
+    head_number = models.PositiveBigIntegerField(null=True)
+    latency_ms = models.PositiveIntegerField(null=True, help_text="Of its last look.")
+    seen_at = models.DateTimeField(null=True, help_text="When it last worked.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["chain", "digest"], name="endpoint_once")]
+
+    def __str__(self) -> str:
+        return self.name

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+LIVE_MAX = 200  # blocks in one live step, each with a header and a question of its own
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -149,7 +151,7 @@ def _extend(first: int, final: int, remote: Remote, limit: int) -> Extend:
     boundary = max(final, remote.final)
     if first <= boundary:
         return Extend(first, min(first + limit - 1, boundary, remote.head.number), live=False)
-    return Extend(first, min(first + limit - 1, remote.head.number), live=True)
+    return Extend(first, min(first + min(limit, LIVE_MAX) - 1, remote.head.number), live=True)
 
 
 def _rewind(window: TipWindow, remote: Remote, height: int) -> Step:

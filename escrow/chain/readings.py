@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from escrow.chain.blooms import blooms_of, suspects
 from escrow.chain.client import Node, RpcError, RpcFault
 from escrow.chain.decoder import decode
 from escrow.chain.planner import Header
@@ -11,16 +12,15 @@ from escrow.contracts import bindings
 
 
 class ChainMovedError(Exception):
-    """The node's chain changed between two of our questions: look again."""
+    """The node's chain changed between two of our questions, or its answers don't fit together: look again."""
 
 
-@dataclass(frozen=True, slots=True)
-class EscrowLog:
+class EscrowLog(NamedTuple):
     """A log of the escrow. `event` is None for one that this version doesn't know. `topics` and `data` are 0x-hex."""
 
     block_number: int
-    block_hash: str
     log_index: int
+    block_hash: str
     tx_hash: str
     address: str
     topics: tuple[str, ...]
@@ -46,17 +46,25 @@ class Reading:
 EMPTY = Reading((), ())
 
 
+# ---------------------------------------------------------------- headers
+
+
 def headers_at(node: Node, numbers: Sequence[int]) -> list[Header]:
     """Headers by height; one that the node doesn't have is left out. Errors: RpcError."""
-    answers = node.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
-    return [header_of(answer) for answer in answers if answer is not None]
+    return [header_of(answer) for answer in blocks_at(node, numbers) if answer is not None]
 
 
-def headers_of_range(node: Node, first: int, last: int) -> list[Header]:
-    """All headers `first`..`last`. Errors: RpcError; ChainMovedError when one is missing."""
-    headers = headers_at(node, range(first, last + 1))
+def blocks_at(node: Node, numbers: Sequence[int]) -> list[Any]:
+    """Blocks as the node gives them, None for one that it doesn't have. Errors: RpcError."""
+    return node.batch([("eth_getBlockByNumber", [hex(number), False]) for number in numbers])
+
+
+def headers_of_range(blocks: Iterable[Any], first: int, last: int) -> list[Header]:
+    """The headers `first`..`last`, linked. Errors: RpcError; ChainMovedError when one is missing or follows another block."""
+    headers = [header_of(answer) for answer in blocks if answer is not None]
     if [header.number for header in headers] != list(range(first, last + 1)):
-        raise ChainMovedError(f"{node.name} no longer has all blocks {first} to {last}")
+        raise ChainMovedError(f"the node no longer has all blocks {first} to {last}")
+    check_links(headers, None)
     return headers
 
 
@@ -82,6 +90,9 @@ def check_links(headers: Iterable[Header], tip: Header | None) -> None:
         before = header
 
 
+# ---------------------------------------------------------------- logs
+
+
 def list_of(answer: Any) -> list[Any]:
     """The answer to eth_getLogs. Errors: RpcError (malformed)."""
     if not isinstance(answer, list):
@@ -92,26 +103,39 @@ def list_of(answer: Any) -> list[Any]:
 def checked_logs(answers: Iterable[Any], headers: Iterable[Header], escrow: str) -> tuple[EscrowLog, ...]:
     """Logs in chain order, each once, each in one of `headers`. Errors: RpcError, ChainMovedError."""
     hashes = {header.number: header.hash for header in headers}
-    found: dict[tuple[int, int], EscrowLog] = {}
+    logs: list[EscrowLog] = []
+    in_order = True
+    before = (-1, -1)
     for answer in answers:
         log = _log(answer)
+        number = log.block_number
         if log.address != escrow:
             raise RpcError(RpcFault.MALFORMED, f"a log of {log.address}, which was not asked for")
-        if hashes.get(log.block_number) != log.block_hash or answer.get("removed"):
+        if hashes.get(number) != log.block_hash or answer.get("removed"):
             raise ChainMovedError(f"a log of block {log.block_hash}, which is not in the chain we read")
+        place = (number, log.log_index)
+        in_order = in_order and place > before
+        before = place
+        logs.append(log)
+    return tuple(logs if in_order else _sorted_once(logs))
+
+
+def _sorted_once(logs: Iterable[EscrowLog]) -> Iterable[EscrowLog]:
+    found: dict[tuple[int, int], EscrowLog] = {}
+    for log in logs:
         if found.setdefault((log.block_number, log.log_index), log) != log:
             raise RpcError(RpcFault.MALFORMED, f"two logs {log.log_index} in block {log.block_number}")
-    return tuple(found[key] for key in sorted(found))
+    return (found[place] for place in sorted(found))
 
 
 def _log(answer: Any) -> EscrowLog:
     try:
-        topics = tuple(topic.lower() for topic in answer["topics"])
+        topics = tuple([topic.lower() for topic in answer["topics"]])
         data = answer["data"].lower()
         return EscrowLog(
             int(answer["blockNumber"], 16),
-            answer["blockHash"].lower(),
             int(answer["logIndex"], 16),
+            answer["blockHash"].lower(),
             answer["transactionHash"].lower(),
             answer["address"].lower(),
             topics,
@@ -120,3 +144,31 @@ def _log(answer: Any) -> EscrowLog:
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise RpcError(RpcFault.MALFORMED, f"a log that can't be read: {error!r}") from error
+
+
+# ---------------------------------------------------------------- an empty answer that is hard to believe
+
+
+def doubt_emptiness(
+    node: Node, others: Sequence[Node], blocks: Iterable[Any], logs: Sequence[EscrowLog], escrow: str
+) -> None:
+    """Where a header's bloom filter has the escrow and no log was given, the node is asked again, and then the others.
+
+    A filter may be wrong, so emptiness that all of them tell is believed. Errors: ChainMovedError when anybody has logs there.
+    """
+    blocks = list(blocks)
+    doubtful = set(suspects(blooms_of(blocks), escrow, {log.block_number for log in logs}))
+    if not doubtful:
+        return
+    hashes = [header.hash for header in map(header_of, blocks) if header.number in doubtful]
+    calls = [("eth_getLogs", [{"address": escrow, "blockHash": block_hash}]) for block_hash in hashes]
+    for place, asked in enumerate([node, *others]):
+        try:
+            answers = asked.batch(calls)
+        except RpcError:
+            if place == 0:
+                raise
+            continue  # it may not have the block yet: no witness
+        for block_hash, answer in zip(hashes, answers, strict=True):
+            if list_of(answer):
+                raise ChainMovedError(f"{node.name} left out logs of block {block_hash}")

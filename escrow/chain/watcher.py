@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from escrow.chain.backfill import read_range
-from escrow.chain.client import Node, RpcError, RpcFault, nodes_of
+from escrow.chain.backfill import readings
+from escrow.chain.client import Node, RpcError, RpcFault, within
+from escrow.chain.health import FORKED, MOVED, ChainEndpoints, Endpoints, GivenNodes
 from escrow.chain.live import read_live
 from escrow.chain.looking import Policy, look
-from escrow.chain.planner import Extend, Halt, Header, Remote, Rewind, TipWindow, Wait, depths, plan_step
+from escrow.chain.planner import Extend, Halt, Header, Remote, Rewind, Step, TipWindow, Wait, depths, plan_step
+from escrow.chain.quorum import confirmed
 from escrow.chain.readings import EMPTY, ChainMovedError, Reading
 from escrow.chain.store import DatabaseStore, Store, TipLostError
 from escrow.chain.tokens import token_facts
@@ -22,6 +24,8 @@ from otc.core.models import Chain
 log = logging.getLogger(__name__)
 
 RETRY_PAUSE = 0.1  # seconds before a node that contradicted itself is asked again
+STEP_SECONDS = 3.0  # for all answers of one node to one step: then the next node is asked
+ALL_RANGES = 1_000_000  # blocks of history in one step: as many as its time allows
 
 
 class Outcome(StrEnum):
@@ -54,24 +58,27 @@ def watch(chain_id: int, *, budget: float = 2.0, nodes: Sequence[Node] | None = 
         if not got:
             return StepResult(Outcome.BUSY)
         until = clock.monotonic() + budget
-        result = watch_step(chain_id, nodes=nodes)
+        result = watch_step(chain_id, nodes=nodes, until=until)
         while result.behind and clock.monotonic() < until:
             if result.outcome is Outcome.WAITING:
                 clock.wait(RETRY_PAUSE)
-            result = watch_step(chain_id, nodes=nodes)
+            result = watch_step(chain_id, nodes=nodes, until=until)
         return result
 
 
-def watch_step(chain_id: int, *, nodes: Sequence[Node] | None = None) -> StepResult:
-    """One step on the database. `nodes` default to the chain's endpoints, best first."""
-    if nodes is None:
-        chain = Chain.objects.get(pk=chain_id)
-        nodes = nodes_of(chain.rpc_urls, chain.chain_id)
-    return step(DatabaseStore(chain_id), nodes)
+def watch_step(chain_id: int, *, nodes: Sequence[Node] | None = None, until: float = 0.0) -> StepResult:
+    """One step on the database. `nodes` default to the chain's endpoints, by health."""
+    if nodes is not None:
+        return step(DatabaseStore(chain_id), GivenNodes(nodes), until=until)
+    endpoints = ChainEndpoints(Chain.objects.get(pk=chain_id))
+    result = step(DatabaseStore(chain_id), endpoints, until=until)
+    endpoints.probe()
+    return result
 
 
-def step(store: Store, nodes: Sequence[Node]) -> StepResult:
-    """One step with the first node that has something to say.
+def step(store: Store, endpoints: Endpoints, *, until: float = 0.0) -> StepResult:
+    """One step with the first node that has something to say. In history it goes on, range by range, `until` that time of the
+    monotonic clock.
 
     A node that fails, lags or contradicts itself is passed over; a halt needs every node that answers to agree.
     """
@@ -80,21 +87,39 @@ def step(store: Store, nodes: Sequence[Node]) -> StepResult:
         return StepResult(Outcome.HALTED, halted)
     policy, window = store.policy(), store.window()
     idle: list[StepResult] = []
-    for node in nodes:
+    forked: list[Node] = []
+    for node in endpoints.ready():
+        this = _Step(store, endpoints, policy, window, node, until)
         try:
-            result = _Step(store, policy, window, node).run()
-        except RpcError as error:
-            log.warning("%s: %s", node.name, error)
-            shrunk = error.fault is RpcFault.RANGE_TOO_WIDE and node.width.blocks > 1
-            result = StepResult(Outcome.WAITING, str(error), behind=shrunk)
-        except (ChainMovedError, TipLostError) as error:
+            result = this.run()
+            if result.outcome is not Outcome.HALTED and not this.broken_off:
+                endpoints.worked(node, head=this.head, seconds=this.seconds)
+        except (RpcError, ChainMovedError) as error:
+            result = _failed(error, node, endpoints)
+        except TipLostError as error:
             result = StepResult(Outcome.WAITING, str(error), behind=True)
         except FoldError as error:
             result = StepResult(Outcome.HALTED, f"the events contradict each other: {error}")
         if result.outcome in {Outcome.EXTENDED, Outcome.REWOUND, Outcome.LEVEL}:
+            for other in forked:
+                endpoints.failed(other, FORKED)
             return result
+        if result.outcome is Outcome.HALTED:
+            forked.append(node)
         idle.append(result)
     return _nothing_done(store, idle)
+
+
+def _failed(error: RpcError | ChainMovedError, node: Node, endpoints: Endpoints) -> StepResult:
+    """A range that was too wide is no failure: it is asked again, narrower."""
+    log.warning("%s: %s", node.name, error)
+    if isinstance(error, ChainMovedError):
+        endpoints.failed(node, MOVED)
+        return StepResult(Outcome.WAITING, str(error), behind=True)
+    if error.fault is RpcFault.RANGE_TOO_WIDE and node.width.blocks > 1:
+        return StepResult(Outcome.WAITING, str(error), behind=True)
+    endpoints.failed(node, error.fault, retry_after=error.retry_after)
+    return StepResult(Outcome.WAITING, str(error))
 
 
 def _nothing_done(store: Store, idle: Sequence[StepResult]) -> StepResult:
@@ -104,30 +129,42 @@ def _nothing_done(store: Store, idle: Sequence[StepResult]) -> StepResult:
     if answered and not waiting:
         store.halt(answered[0].detail)
         return StepResult(Outcome.HALTED, answered[0].detail)
-    detail = "; ".join(result.detail for result in idle) or "no endpoint is configured"
+    detail = "; ".join(result.detail for result in idle) or "no endpoint is configured, or all of them rest"
     return StepResult(Outcome.WAITING, detail, behind=any(result.behind for result in waiting))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Step:
-    """A step with one node."""
+    """A step with one node. `window` moves on as ranges are stored; `head` and `seconds` are of the look."""
 
     store: Store
+    endpoints: Endpoints
     policy: Policy
     window: TipWindow
     node: Node
+    until: float
+    head: int = -1
+    seconds: float = 0.0
+    broken_off: bool = False  # after something was stored
 
     def run(self) -> StepResult:
         """Errors: RpcError, ChainMovedError, TipLostError, FoldError."""
-        remote = look(self.node, self.window, self.policy)
-        plan = plan_step(self.window, remote, limit=self.node.width.blocks)
+        begun = clock.monotonic()
+        with within(STEP_SECONDS):
+            remote = look(self.node, self.window, self.policy)
+        self.head, self.seconds = remote.head.number, clock.monotonic() - begun
+        remote = confirmed(remote, self.node, self.endpoints, self.window, self.policy)
+        limit = ALL_RANGES if self.until else self.node.width.blocks
+        plan = plan_step(self.window, remote, limit=limit)
+        if isinstance(plan, Extend) and not plan.live:
+            return self._history(plan, remote)
+        with within(STEP_SECONDS - self.seconds):
+            return self._short(plan, remote)
+
+    def _short(self, plan: Step, remote: Remote) -> StepResult:
         match plan:
             case Extend():
-                read = read_live if plan.live else read_range
-                reading = read(self.node, plan, tip=self.window.tip, escrow=self.policy.escrow)
-                self._extend(reading, remote, reading.headers[-1])
-                behind = plan.last < remote.head.number
-                return StepResult(Outcome.EXTENDED, f"up to block {plan.last}", behind, len(reading.logs))
+                return self._live(plan, remote)
             case Rewind():
                 tokens = token_facts(self.node, self.store.tokens_above(plan.to))
                 count = self.store.rewind(self.window, plan.to, tokens)
@@ -137,6 +174,35 @@ class _Step:
                 return StepResult(Outcome.HALTED, plan.reason)
             case Wait():
                 return self._wait(remote, plan)
+
+    def _live(self, plan: Extend, remote: Remote) -> StepResult:
+        if self.window.tip is None and remote.final < 0 < self.policy.final_quorum - 1:
+            return StepResult(Outcome.WAITING, f"no {self.policy.final_quorum} endpoints agree on a final block yet")
+        reading = read_live(self.node, plan, tip=self.window.tip, policy=self.policy, others=self._others())
+        self._extend(reading, remote, reading.headers[-1])
+        return StepResult(
+            Outcome.EXTENDED, f"up to block {plan.last}", plan.last < remote.head.number, len(reading.logs)
+        )
+
+    def _history(self, plan: Extend, remote: Remote) -> StepResult:
+        """Range by range; what was stored before an error stands."""
+        events, last, patience = 0, plan.first - 1, STEP_SECONDS - self.seconds
+        ranges = readings(self.node, plan, tip=self.window.tip, policy=self.policy, others=self._others())
+        try:
+            while last < plan.last and (last < plan.first or clock.monotonic() < self.until):
+                with within(patience):
+                    reading = next(ranges)
+                with within(STEP_SECONDS):
+                    self._extend(reading, remote, reading.headers[-1])
+                events, last, patience = events + len(reading.logs), reading.headers[-1].number, STEP_SECONDS
+        except (RpcError, ChainMovedError) as error:
+            if last < plan.first:
+                raise
+            self.broken_off = True
+            _failed(error, self.node, self.endpoints)
+        finally:
+            ranges.close()
+        return StepResult(Outcome.EXTENDED, f"up to block {last}", last < remote.head.number, events)
 
     def _wait(self, remote: Remote, plan: Wait) -> StepResult:
         """Level with the node, finality may still move, and there may be work that waited for us."""
@@ -148,8 +214,16 @@ class _Step:
         return StepResult(Outcome.LEVEL)
 
     def _extend(self, reading: Reading, remote: Remote, tip: Header) -> None:
+        for header in (*self.window.headers, *reading.headers):
+            if header.number == remote.final and remote.final_hash not in {None, header.hash}:
+                raise ChainMovedError(f"block {header.hash} is not the final one, {remote.final_hash}")
         after = depths(self.window, remote, tip, safe_depth=self.policy.safe_depth)
         tokens = token_facts(self.node, self.store.tokens_of(reading))
         reach("watcher.read")
         self.store.extend(self.window, reading, after, tokens)
         reach("watcher.committed")
+        self.window = TipWindow(self.window.start, after.final, (tip,))
+
+    def _others(self) -> list[Node]:
+        """Who is asked when an empty answer is hard to believe."""
+        return [other for other in self.endpoints.ready() if other is not self.node] if self.policy.check_blooms else []

@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 
 from escrow.contracts import build
 
-START_SECONDS = 20.0
+START_SECONDS = 180.0  # reading a kept chain of some hundred megabytes takes a while
 
 
 class AnvilError(Exception):

@@ -99,6 +99,8 @@ class FakeChain:
 class FakeNode:
     """Answers about `chain` as of now. `faults` is the chance of each misbehaviour per call of `batch`."""
 
+    lanes = 1
+
     def __init__(self, chain: FakeChain, *, rng: random.Random | None = None, faults: float = 0.0) -> None:
         self.name = "fake"
         self.width = RangeWidth()

@@ -1,10 +1,12 @@
 """The client against answers as nodes and providers really give them; the transport is a function here."""
 
+from io import BytesIO
+
 import orjson
 import pytest
 import requests
 
-from escrow.chain.client import BATCH_MAX, HttpNode, RangeWidth, RpcError, RpcFault
+from escrow.chain.client import BATCH_MAX, HttpNode, RangeWidth, RpcError, RpcFault, within
 
 
 class Transport:
@@ -13,6 +15,7 @@ class Transport:
     def __init__(self, reply):
         self.reply = reply
         self.requests = []
+        self.headers = {}
 
     def post(self, _url, *, data, **_options):
         asked = orjson.loads(data)
@@ -23,8 +26,13 @@ class Transport:
         status, body = answer
         response = requests.Response()
         response.status_code = status
-        response._content = body if isinstance(body, bytes) else orjson.dumps(body)
+        response.headers.update(self.headers)
+        response.raw = Body(body if isinstance(body, bytes) else orjson.dumps(body))
         return response
+
+
+class Body(BytesIO):
+    decode_content = False
 
 
 def node(reply, *, chain_id=31337):
@@ -112,6 +120,28 @@ def test_what_nodes_say(message, fault):
     assert isinstance(made.answers([("eth_getLogs", [{}])])[0], RpcError)
 
 
+@pytest.mark.parametrize(
+    ("said", "pause"), [("7", 7.0), ("", 0.0), ("soon", 0.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)]
+)
+def test_how_long_a_node_wants_to_be_left_alone(said, pause):
+    made = node(lambda _asked: (429, {}))
+    made._session.headers = {"Retry-After": said}
+    with pytest.raises(RpcError) as caught:
+        made.call("eth_echo", 1)
+    assert (caught.value.fault, caught.value.retry_after) == (RpcFault.RATE_LIMITED, pause)
+
+
+def test_a_deadline_holds_for_all_that_is_asked_inside():
+    made = node(results)
+    assert made.call("eth_echo", 1) == 1
+    with within(0.0), pytest.raises(RpcError) as caught:
+        made.call("eth_echo", 1)
+    assert caught.value.fault is RpcFault.TIMEOUT
+    with within(30.0), within(0.0), within(30.0), pytest.raises(RpcError):
+        made.call("eth_echo", 1)
+    assert made.call("eth_echo", 1) == 1
+
+
 def test_range_width_shrinks_on_refusal_and_never_grows_back_to_it():
     width = RangeWidth()
     width.refuse(1_000)
@@ -125,17 +155,31 @@ def test_range_width_shrinks_on_refusal_and_never_grows_back_to_it():
     assert width.blocks == 998
 
 
-def test_range_width_grows_by_an_eighth_up_to_its_largest_and_stays_above_zero():
+def test_range_width_doubles_up_to_its_largest_until_something_was_refused():
     width = RangeWidth()
     width.accept(10)  # a short range says nothing
-    assert width.blocks == 1_000
-    width.accept(1_000)
-    assert width.blocks == 1_126
+    assert width.blocks == RangeWidth.START
+    width.accept(width.blocks)
+    assert width.blocks == 2 * RangeWidth.START
     for _ in range(50):
         width.accept(width.blocks)
-    assert width.blocks == 10_000
+    assert width.blocks == RangeWidth.LARGEST
+    width.refuse(800)
+    width.accept(400)
+    assert width.blocks == 451
     width.refuse(1)
     width.refuse(1)
     assert width.blocks == 1
     width.accept(1)
+    assert width.blocks == 1
+
+
+def test_range_width_keeps_to_a_bite_of_logs():
+    width = RangeWidth()
+    width.accept(width.blocks, logs=10 * RangeWidth.LOGS)
+    assert width.blocks == RangeWidth.START // 10
+    for _ in range(20):
+        width.accept(width.blocks, logs=width.blocks * 100)
+    assert width.blocks == RangeWidth.LOGS // 100
+    width.accept(width.blocks, logs=10**9)
     assert width.blocks == 1

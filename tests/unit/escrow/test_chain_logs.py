@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from escrow.chain.backfill import read_range
+from escrow.chain.backfill import readings
 from escrow.chain.client import RpcError, RpcFault
 from escrow.chain.decoder import as_json, decode
 from escrow.chain.live import read_live
@@ -44,8 +44,11 @@ class Twisted(FakeNode):
         return self._twist(answer, params) if method == self._method else answer
 
 
-def read(node, plan: Extend, *, tip: Header | None, escrow: str) -> Reading:
-    return (read_live if plan.live else read_range)(node, plan, tip=tip, escrow=escrow)
+def read(node, plan: Extend, *, tip: Header | None) -> Reading:
+    if plan.live:
+        return read_live(node, plan, tip=tip, policy=POLICY)
+    (reading,) = readings(node, plan, tip=tip, policy=POLICY)
+    return reading
 
 
 def header(chain, number):
@@ -54,14 +57,14 @@ def header(chain, number):
 
 
 def test_back_fill_keeps_headers_with_events_and_the_end(chain):
-    reading = read(FakeNode(chain), Extend(1, 10, live=False), tip=header(chain, 0), escrow=ESCROW)
+    reading = read(FakeNode(chain), Extend(1, 10, live=False), tip=header(chain, 0))
     assert [kept.number for kept in reading.headers] == [3, 6, 9, 10]
     assert [log.block_number for log in reading.logs] == [3, 6, 9]
     assert reading.logs[0].event == DEPOSITED
 
 
 def test_near_the_head_every_header_is_kept(chain):
-    reading = read(FakeNode(chain), Extend(15, 20, live=True), tip=header(chain, 14), escrow=ESCROW)
+    reading = read(FakeNode(chain), Extend(15, 20, live=True), tip=header(chain, 14))
     assert [kept.number for kept in reading.headers] == [15, 16, 17, 18, 19, 20]
     assert [log.block_number for log in reading.logs] == [15, 18]
 
@@ -70,7 +73,7 @@ def test_near_the_head_every_header_is_kept(chain):
 def test_another_branch_than_our_tip_is_noticed(chain, live):
     tip = Header(9, "0x" + "ff" * 32, "0x00", 1)
     with pytest.raises(ChainMovedError):
-        read(FakeNode(chain), Extend(10, 12, live=live), tip=tip, escrow=ESCROW)
+        read(FakeNode(chain), Extend(10, 12, live=live), tip=tip)
 
 
 def test_a_broken_link_inside_the_range_is_noticed(chain):
@@ -78,7 +81,7 @@ def test_a_broken_link_inside_the_range_is_noticed(chain):
         return answer | {"parentHash": "0x" + "00" * 32} if params[0] == hex(5) else answer
 
     with pytest.raises(ChainMovedError):
-        read(Twisted(chain, "eth_getBlockByNumber", twist), Extend(1, 9, live=False), tip=None, escrow=ESCROW)
+        read(Twisted(chain, "eth_getBlockByNumber", twist), Extend(1, 9, live=False), tip=None)
 
 
 def test_logs_without_knowing_the_last_block_prove_nothing(chain):
@@ -90,7 +93,7 @@ def test_logs_without_knowing_the_last_block_prove_nothing(chain):
         return None if len(asked) > 10 else answer
 
     with pytest.raises(ChainMovedError):
-        read(Twisted(chain, "eth_getBlockByNumber", twist), Extend(1, 10, live=False), tip=None, escrow=ESCROW)
+        read(Twisted(chain, "eth_getBlockByNumber", twist), Extend(1, 10, live=False), tip=None)
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -102,21 +105,21 @@ def test_a_log_of_elsewhere_is_refused(chain, change, live):
         return [log | change for log in answer]
 
     with pytest.raises((ChainMovedError, RpcError)):
-        read(Twisted(chain, "eth_getLogs", twist), Extend(1, 10, live=live), tip=None, escrow=ESCROW)
+        read(Twisted(chain, "eth_getLogs", twist), Extend(1, 10, live=live), tip=None)
 
 
 def test_one_log_twice_is_one_and_two_that_differ_are_an_error(chain):
     def twice(answer, _params):
         return answer + answer[::-1]
 
-    reading = read(Twisted(chain, "eth_getLogs", twice), Extend(1, 10, live=False), tip=None, escrow=ESCROW)
+    reading = read(Twisted(chain, "eth_getLogs", twice), Extend(1, 10, live=False), tip=None)
     assert [log.block_number for log in reading.logs] == [3, 6, 9]
 
     def differing(answer, _params):
         return answer + [log | {"transactionHash": "0x" + "ab" * 32} for log in answer]
 
     with pytest.raises(RpcError):
-        read(Twisted(chain, "eth_getLogs", differing), Extend(1, 10, live=False), tip=None, escrow=ESCROW)
+        read(Twisted(chain, "eth_getLogs", differing), Extend(1, 10, live=False), tip=None)
 
 
 def test_a_refused_range_is_remembered(chain):
@@ -125,7 +128,7 @@ def test_a_refused_range_is_remembered(chain):
 
     node = Twisted(chain, "eth_getLogs", refuse)
     with pytest.raises(RpcError):
-        read(node, Extend(1, 10, live=False), tip=None, escrow=ESCROW)
+        read(node, Extend(1, 10, live=False), tip=None)
     assert node.width.blocks == 5
 
 

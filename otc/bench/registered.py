@@ -1,0 +1,51 @@
+"""The rows that a venue has of the bench's chain before it reads it: the chain, the markets, the offers that were posted."""
+
+from dataclasses import asdict
+
+from escrow.contracts import hashing
+from otc.bench.activity import Facts
+from otc.core.models import Chain
+from points.models import Market, Offer, PayToken, Program, Project
+
+FINAL_DEPTH = 64
+
+
+def venue_registered(facts: Facts, *, url: str, chain_id: int, final_depth: int = FINAL_DEPTH) -> Chain:
+    """Writes them, and returns the chain."""
+    chain = Chain.objects.create(
+        chain_id=chain_id,
+        name="Bench",
+        rpc_urls=[url],
+        escrow_address=facts.escrow,
+        start_block=0,
+        final_depth=final_depth,
+    )
+    token = PayToken.objects.create(chain=chain, address=facts.token, symbol="PAY", decimals=18, allowed=False)
+    project = Project.objects.create(slug="bench", name="Bench")
+    markets = {}
+    for number, terms in enumerate(facts.markets):
+        program = Program.objects.create(
+            project=project, slug=f"season-{number}", name=f"Season {number}", kind=0, unit_name="point"
+        )
+        stored = {name: value for name, value in asdict(terms).items() if name not in {"pay_token", "kind"}}
+        market_id = hashing.market_id(terms)
+        markets[market_id] = Market.objects.create(
+            program=program, chain=chain, pay_token=token, market_id=market_id, rules_text="As played.", **stored
+        )
+    rows = []
+    for offer in facts.offers:
+        members = asdict(offer)
+        market = markets[members.pop("market")]
+        del members["pay_token"]
+        rows.append(
+            Offer(
+                market=market,
+                offer_hash=hashing.offer_hash(offer, chain_id=chain_id, contract=facts.escrow),
+                signature=b"",
+                price_e18=offer.payment * 10**18 // offer.units,
+                collateral_bps=offer.collateral * 10_000 // offer.payment,
+                **members,
+            )
+        )
+    Offer.objects.bulk_create(rows, batch_size=1_000)
+    return chain
