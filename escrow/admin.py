@@ -13,11 +13,14 @@ from escrow.models import (
     Block,
     ChainCursor,
     ChainEvent,
+    CheckRun,
     Deal,
     DealTranche,
     DealTransfer,
+    EndpointHealth,
     Intent,
     MarketRecord,
+    Reorg,
     SettlementTerms,
     Signer,
     Transfer,
@@ -224,6 +227,48 @@ class ChainCursorAdmin(PanelAdmin):
     list_display = ("chain", "tip_number", hex_column("tip_hash"), "final_number", "updated_at")
     list_select_related = ("chain",)
     hash_lookups = ("tip_hash",)
+
+
+@admin.register(EndpointHealth)
+class EndpointHealthAdmin(PanelAdmin):
+    list_display = (
+        "name",
+        "failures",
+        "fault",
+        "retry_at",
+        "width",
+        "head_number",
+        "latency_ms",
+        "seen_at",
+        link_column("chain"),
+    )
+    list_select_related = ("chain",)
+    list_filter = ("chain",)
+    text_lookups = ("name__icontains",)
+
+
+@admin.register(Reorg)
+class ReorgAdmin(PanelAdmin):
+    list_display = ("id", "from_number", "to_number", "events", "seen_at", link_column("chain"))
+    list_select_related = ("chain",)
+    list_filter = ("chain",)
+    number_lookups = ("pk", "from_number", "to_number")
+
+
+@admin.register(CheckRun)
+class CheckRunAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        "check_name",
+        link_column("chain"),
+        "block_number",
+        "checked",
+        "differing",
+        "seconds",
+        "ended_at",
+    )
+    list_select_related = ("chain",)
+    list_filter = ("check_name", "chain")
 
 
 # ---------------------------------------------------------------- what is sent

@@ -7,7 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth, EndpointHealth
+from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth, EndpointHealth, Reorg
+from escrow.checks.models import Check, CheckRun
 from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from otc.core.fields import ZERO_ADDRESS, AddressField, Hash32Field, Uint256Field
 from otc.core.models import Chain
@@ -21,6 +22,8 @@ __all__ = [
     "Block",
     "ChainCursor",
     "ChainEvent",
+    "Check",
+    "CheckRun",
     "Deal",
     "DealOutcome",
     "DealPhase",
@@ -31,6 +34,7 @@ __all__ = [
     "Intent",
     "IntentState",
     "MarketRecord",
+    "Reorg",
     "SettlementTerms",
     "Signer",
     "Transfer",

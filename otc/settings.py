@@ -5,7 +5,7 @@ Durations are seconds, sizes bytes, unless the name says otherwise.
 
 from pathlib import Path
 
-from celery.schedules import schedule
+from celery.schedules import crontab, schedule
 from csp.constants import NONCE, SELF
 
 from otc import env
@@ -168,6 +168,12 @@ MEDIA_ROOT = Path(env.text("MEDIA_ROOT", str(BASE_DIR / "var" / "media")))
 FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
+# ---------------------------------------------------------------- metrics
+
+# Who may read /metrics: connections from these networks that no proxy passed on, and whoever shows the token (empty: nobody by token).
+METRICS_NETWORKS = env.words("METRICS_NETWORKS", "127.0.0.0/8,::1/128")
+METRICS_TOKEN = env.text("METRICS_TOKEN", "")
+
 # ---------------------------------------------------------------- REST
 
 # Calls per seconds for one wallet, or for one address without a sign-in. `RATE_LIMITS=` (empty) turns them off.
@@ -240,6 +246,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "escrow.keeper.drive_all",
         "schedule": schedule(1.0),
         "options": {"expires": 5},
+    },
+    "check-all": {
+        "task": "escrow.checks.nightly",
+        "schedule": crontab(hour="3", minute="17"),
+        "options": {"expires": 3 * 3600},
     },
     "forget-expired": {
         "task": "otc.accounts.forget_expired",

@@ -4,7 +4,8 @@ A block that comes back after a reorg is read again, as new rows: so what hangs 
 """
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from otc.core.fields import AddressField, Hash32Field
 from otc.core.models import Chain
@@ -90,6 +91,23 @@ class ChainEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} @{self.block_number}/{self.log_index}"
+
+
+class Reorg(models.Model):
+    """One time that the reader took blocks back."""
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="reorgs")
+    from_number = models.PositiveBigIntegerField(help_text="The tip before.")
+    to_number = models.PositiveBigIntegerField(help_text="The newest block that stayed.")
+    events = models.PositiveIntegerField(help_text="How many events went.")
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [models.CheckConstraint(condition=Q(from_number__gt=F("to_number")), name="reorg_goes_back")]
+
+    def __str__(self) -> str:
+        return f"{self.from_number} → {self.to_number}"
 
 
 class ChainCursor(models.Model):

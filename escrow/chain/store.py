@@ -10,7 +10,7 @@ from typing import Protocol
 from django.db import transaction
 
 from escrow.chain.looking import Policy
-from escrow.chain.models import Block, ChainCursor, ChainEvent
+from escrow.chain.models import Block, ChainCursor, ChainEvent, Reorg
 from escrow.chain.planner import Depths, Header, TipWindow
 from escrow.chain.reading_rows import reading_store
 from escrow.chain.readings import Reading
@@ -183,6 +183,7 @@ class DatabaseStore:
                 "block_number", "log_index"
             )
         )
+        Reorg.objects.create(chain=chain, from_number=cursor.tip_number, to_number=to.number, events=len(rows))
         Block.objects.filter(chain=chain, canonical=True, number__gt=to.number).update(canonical=False)
         safe = min(-1 if chain.safe_number is None else chain.safe_number, to.number)
         _set_head(chain, to, safe=safe, final=cursor.final_number)

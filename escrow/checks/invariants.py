@@ -1,6 +1,6 @@
 """Every invariant of the database, each by name: a query that finds what breaks it, as (key, what was found).
 
-What the schema itself refuses (CHECK, UNIQUE, foreign keys) is not repeated here. `%(chain)s` is the chain's primary key, KEY that key's column.
+What the schema itself refuses (CHECK, UNIQUE, foreign keys) is not repeated here. `%(chain)s` is the chain's primary key.
 """
 
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ READING = [
         """
         SELECT 'block ' || k.tip_number, 'tip ' || encode(k.tip_hash, 'hex') || ', highest ' || coalesce(b.number::text, 'none')
                || ', head ' || coalesce(c.head_number::text, 'none') || ' at ' || coalesce(c.head_time::text, 'no time')
-          FROM escrow_chaincursor k JOIN core_chain c ON c.KEY = k.chain_id
+          FROM escrow_chaincursor k JOIN core_chain c ON c.id = k.chain_id
           LEFT JOIN LATERAL (SELECT * FROM escrow_block b WHERE b.chain_id = k.chain_id AND b.canonical
                               ORDER BY number DESC LIMIT 1) b ON true
          WHERE k.chain_id = %(chain)s
@@ -139,7 +139,7 @@ READING = [
         """
         SELECT 'chain', 'final ' || coalesce(c.final_number::text, 'none') || ' (reader ' || k.final_number || '), safe '
                || coalesce(c.safe_number::text, 'none') || ', head ' || c.head_number
-          FROM escrow_chaincursor k JOIN core_chain c ON c.KEY = k.chain_id
+          FROM escrow_chaincursor k JOIN core_chain c ON c.id = k.chain_id
          WHERE k.chain_id = %(chain)s
            AND NOT (coalesce(c.final_number, -1) = k.final_number
                     AND k.final_number <= coalesce(c.safe_number, -1) AND coalesce(c.safe_number, -1) <= c.head_number)
@@ -150,7 +150,7 @@ READING = [
         "a chain without a tip has no head and no canonical block",
         """
         SELECT 'chain', 'head ' || coalesce(c.head_number::text, 'none') || ', but no tip' FROM core_chain c
-         WHERE c.KEY = %(chain)s AND NOT EXISTS (SELECT 1 FROM escrow_chaincursor k WHERE k.chain_id = %(chain)s)
+         WHERE c.id = %(chain)s AND NOT EXISTS (SELECT 1 FROM escrow_chaincursor k WHERE k.chain_id = %(chain)s)
            AND (c.head_number IS NOT NULL
                 OR EXISTS (SELECT 1 FROM escrow_block b WHERE b.chain_id = %(chain)s AND b.canonical))
         """,
@@ -218,7 +218,8 @@ KEEPER = [
           LEFT JOIN escrow_signer s ON s.id = a.signer_id
          WHERE i.chain_id = %(chain)s
            AND (i.state = 'planned' AND a.id IS NOT NULL
-                OR i.state IN ('sent', 'mined', 'done') AND s.chain_id IS DISTINCT FROM i.chain_id
+                OR i.state IN ('sent', 'mined', 'done')
+                   AND s.chain_id IS DISTINCT FROM (SELECT c.chain_id FROM core_chain c WHERE c.id = i.chain_id)
                 OR i.state IN ('mined', 'done') AND a.succeeded IS NOT TRUE)
         """,
     ),
@@ -242,7 +243,7 @@ KEEPER = [
         SELECT encode(s.address, 'hex'), count(DISTINCT a.nonce) || ' nonces from ' || s.final_nonce || ' to below '
                || s.next_nonce || ', highest ' || coalesce(max(a.nonce)::text, 'none')
           FROM escrow_signer s LEFT JOIN escrow_attempt a ON a.signer_id = s.id AND a.nonce >= s.final_nonce
-         WHERE s.chain_id = %(chain)s AND s.next_nonce IS NOT NULL GROUP BY s.id
+         WHERE s.chain_id = (SELECT c.chain_id FROM core_chain c WHERE c.id = %(chain)s) AND s.next_nonce IS NOT NULL GROUP BY s.id
         HAVING count(DISTINCT a.nonce) <> s.next_nonce - s.final_nonce OR max(a.nonce) >= s.next_nonce
         """,
     ),
@@ -252,7 +253,7 @@ KEEPER = [
         """
         SELECT encode(s.address, 'hex'), 'nonce ' || a.nonce || ' was mined ' || count(*) || ' times'
           FROM escrow_attempt a JOIN escrow_signer s ON s.id = a.signer_id
-         WHERE s.chain_id = %(chain)s AND a.block_number IS NOT NULL GROUP BY s.id, a.nonce HAVING count(*) > 1
+         WHERE s.chain_id = (SELECT c.chain_id FROM core_chain c WHERE c.id = %(chain)s) AND a.block_number IS NOT NULL GROUP BY s.id, a.nonce HAVING count(*) > 1
         """,
     ),
 ]

@@ -70,10 +70,9 @@ def _note(done: Verification, name: str, look: Callable[[], tuple[int, list[tupl
 
 
 def _query(invariant: Invariant, chain: Chain | None) -> tuple[int, list[tuple[str, str]]]:
-    sql = invariant.sql.replace("KEY", Chain._meta.pk.attname)  # noqa: SLF001 - Django's documented model API
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT count(*) OVER (), broken.* FROM ({sql}) AS broken(key, found) LIMIT {SHOWN}",  # noqa: S608 - ours
+            f"SELECT count(*) OVER (), broken.* FROM ({invariant.sql}) AS broken(key, found) LIMIT {SHOWN}",  # noqa: S608 - ours
             {"chain": chain.pk if chain is not None else None},
         )
         rows = cursor.fetchall()

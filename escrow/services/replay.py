@@ -30,6 +30,7 @@ from otc.core import clock
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.locks import advisory_lock
 from otc.core.models import Chain
+from otc.core.snapshots import snapshot
 from points.models import MakerEpoch, MakerFunds, MakerNonces, Market, Offer, PayToken, UnknownMarket, UnknownOffer
 
 READER_SECONDS = 10.0  # a step of the reader ends well before
@@ -85,13 +86,10 @@ def replay(*, chain_id: int, install: bool) -> Replay:
     Never call it inside a transaction. Errors: NOT_FOUND, CONFLICT when the reader is in the middle of something, FoldError.
     """
     began = clock.monotonic()
-    chain = Chain.objects.filter(pk=chain_id).first()
-    if chain is None or chain.head_number is None:
-        raise DomainError(ErrorCode.NOT_FOUND, f"There is no chain {chain_id} that was read.")
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            cursor.execute("SET LOCAL statement_timeout = 0")
+    chain = Chain.objects.filter(pk=chain_id, head_number__isnull=False).first()
+    if chain is None:
+        raise DomainError(ErrorCode.NOT_FOUND, f"Nothing of a chain {chain_id} was read yet.")
+    with snapshot():
         _require_settled(chain)
         live = state_hash(chain)
         _shadow(chain)

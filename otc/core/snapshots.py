@@ -8,8 +8,8 @@ from django.db import connection, transaction
 
 @contextmanager
 def snapshot() -> Iterator[None]:
-    """A transaction that sees one moment, however long it takes, and whose statements may take long. Inside another transaction it is a
-    part of that one, which must write nothing meanwhile. Like any transaction it holds no network call.
+    """A transaction that sees one moment, and what it writes itself; its statements may take long. Inside another transaction it is a
+    part of that one. Like any transaction it holds no network call.
     """
     outermost = not connection.in_atomic_block
     with transaction.atomic():

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from escrow.chain.reconcile import Report, reconcile
+from escrow.chain.reconcile import Report
+from escrow.checks.runs import reconcile_run
 from otc.core.errors import DomainError
 from otc.core.models import Chain
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
         drifted = 0
         for chain in chains:
             try:
-                report = reconcile(chain)
+                report = reconcile_run(chain=chain)
             except DomainError as error:
                 raise CommandError(error.detail, returncode=2) from error
             drifted += len(report.drifts)

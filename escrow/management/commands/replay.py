@@ -6,9 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from escrow.checks.runs import replay_run
 from escrow.domain.deals import FoldError
-from escrow.services.replay import Replay, replay
+from escrow.services.replay import Replay
 from otc.core.errors import DomainError
+from otc.core.models import Chain
 
 
 class Command(BaseCommand):
@@ -23,8 +25,11 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="One JSON object.")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        chain = Chain.objects.filter(pk=options["chain"]).first()
+        if chain is None:
+            raise CommandError(f"There is no chain {options['chain']}.", returncode=2)
         try:
-            done = replay(chain_id=options["chain"], install=not options["check"])
+            done = replay_run(chain=chain, install=not options["check"])
         except (DomainError, FoldError) as error:
             raise CommandError(str(error), returncode=2) from error
         self.stdout.write(_as_json(done) if options["json"] else _as_text(done))

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from escrow.checks.verify import NAMES, Verification, verify
+from escrow.checks.runs import verify_run
+from escrow.checks.verify import NAMES, Verification
 from otc.core.models import Chain
 
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
             if not chains:
                 raise CommandError("No such chain is configured.")
         broken = 0
-        for done in verify(list(chains)):
+        for done in verify_run(chains=list(chains)):
             broken += sum(done.broken.values())
             self.stdout.write(_as_json(done) if options["json"] else _as_text(done))
         if broken:

@@ -7,10 +7,13 @@ from escrow.models import (
     Attempt,
     AutoDelivery,
     ChainCursor,
+    CheckRun,
     DealTranche,
     DealTransfer,
+    EndpointHealth,
     Intent,
     MarketRecord,
+    Reorg,
     Signer,
     Transfer,
 )
@@ -91,6 +94,12 @@ class Venue:
         OutboxEvent.objects.create(type="deal.opened", aggregate=f"deal:{deal.deal_id}", sequence=1, payload={"a": 1})
 
     def _keeper(self, n):
+        EndpointHealth.objects.create(chain=self.chain, digest=rows.word(n << 72), name="node.example:8545", width=500)
+        Reorg.objects.create(chain=self.chain, from_number=10, to_number=8, events=1)
+        CheckRun.objects.create(
+            check_name="reconcile", chain=self.chain, block_number=10, checked=5, differing=1, seconds=0.5,
+            differences=[{"what": "balances", "key": self.maker, "contract": "1", "ours": "2"}],
+        )  # fmt: skip
         ChainCursor.objects.get_or_create(chain=self.chain, tip_number=10, tip_hash=rows.word(10), announce_from=0)
         self.signer = Signer.objects.create(
             chain=self.chain, address=f"0x{0xB0000000 + n:040x}", halted="Unknown answer"
