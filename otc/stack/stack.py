@@ -105,7 +105,7 @@ class Stack:
         if fresh:
             self.layout.delete()
             self.layout.make()
-            self.env.update(environment.embedded(self.layout))
+            self.env.update({**environment.embedded(self.layout), **self.external})
         self._port = self._choose_port()
 
     def start(self, *, fresh: bool = False, seed: bool = False) -> None:

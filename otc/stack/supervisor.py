@@ -88,6 +88,7 @@ class Supervisor:
         self._jobs: list[_Job] = []
         self._lock = threading.RLock()
         self._stopping = threading.Event()
+        self.longest_backoff = LONGEST_BACKOFF
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -128,6 +129,11 @@ class Supervisor:
         """Process id by service, of those that run."""
         with self._lock:
             return {each.service.name: each.process.pid for each in self._running if each.process.poll() is None}
+
+    def well(self) -> bool:
+        """Whether every service runs and has answered since its last start."""
+        with self._lock:
+            return all(each.ready and each.process.poll() is None for each in self._running)
 
     def _spawn(self, service: Service, log: Path) -> processes.Process:
         with log.open("ab") as out:
@@ -187,7 +193,7 @@ class Supervisor:
         running.ready = False
         running.restart_at = time.monotonic() + running.backoff
         self.say(f"{running.service.name} {why}: starting it again in {running.backoff:g} s. Its log: {running.log}")
-        running.backoff = min(running.backoff * 2, LONGEST_BACKOFF)
+        running.backoff = min(running.backoff * 2, self.longest_backoff)
         self._tell()
 
     def _restart(self, running: _Running) -> None:
@@ -200,7 +206,7 @@ class Supervisor:
         except (OSError, StackError) as error:
             running.restart_at = time.monotonic() + running.backoff
             self.say(f"{running.service.name} can't be started: {error}")
-            running.backoff = min(running.backoff * 2, LONGEST_BACKOFF)
+            running.backoff = min(running.backoff * 2, self.longest_backoff)
             return
         self._tell()
 
