@@ -33,7 +33,7 @@ def _spelled(parameter: Mapping[str, Any]) -> str:
     return "(" + ",".join(_spelled(part) for part in parameter["components"]) + ")"
 
 
-def _events() -> dict[str, Mapping[str, Any]]:
+def events() -> dict[str, Mapping[str, Any]]:
     """The contract's events by their first topic."""
     found = {}
     for entry in abi.artifact("OTCEscrow")["abi"]:
@@ -91,6 +91,7 @@ class DealCount:
     delivered: int = 0
     outcome: int = 0
     closings: int = 0
+    bond: int = 0
     to_buyer: int = 0
     to_seller: int = 0
     fee: int = 0
@@ -113,7 +114,7 @@ class Recount:
     def locked(self, token: str) -> int:
         """What open deals still hold of a payment token."""
         return sum(
-            d.deal["payment"] + d.deal["collateral"] - d.to_buyer - d.to_seller - d.fee
+            d.deal["payment"] + d.deal["collateral"] + d.bond - d.to_buyer - d.to_seller - d.fee
             for d in self.deals.values()
             if d.deal["payToken"] == token
         )
@@ -132,10 +133,10 @@ class Recount:
 
 def count(logs: Iterable[RawLog]) -> Recount:
     """Folds the escrow's logs, oldest first."""
-    events = _events()
+    known = events()
     total = Recount()
     for log in logs:
-        decoded = decode(log, events)
+        decoded = decode(log, known)
         if decoded is not None:
             _apply(total, *decoded)
             if decoded[0] == "Settled" and decoded[1]["closed"]:
@@ -160,6 +161,8 @@ def _apply(total: Recount, name: str, e: dict[str, Any]) -> None:
             total.deals[deal["id"]] = DealCount(deal, e["makerSide"])
             total._debit(deal["payToken"], deal["buyer"], deal["payment"])  # noqa: SLF001 - as above
             total._debit(deal["payToken"], deal["seller"], deal["collateral"])  # noqa: SLF001 - as above
+        case "Transferred" | "Disputed":
+            _change(total, name, e)
         case "Proposed":
             total.settlements[e["market"]] = e["settlement"]
         case "Vetoed":
@@ -176,6 +179,16 @@ def _apply(total: Recount, name: str, e: dict[str, Any]) -> None:
             total.fees[e["token"]] -= e["amount"]
         case _:
             pass  # moves no money
+
+
+def _change(total: Recount, name: str, e: dict[str, Any]) -> None:
+    """A deal with another party, or with a bond more in it."""
+    found = total.deals[e["id"]]
+    if name == "Transferred":
+        found.deal = e["deal"]
+    else:
+        found.bond = e["bond"]
+        total._debit(found.deal["payToken"], e["by"], e["bond"])  # noqa: SLF001 - the fold is the class's other half
 
 
 def _settle(total: Recount, e: dict[str, Any]) -> None:
@@ -195,9 +208,14 @@ def _settle(total: Recount, e: dict[str, Any]) -> None:
 
 
 def _judge(deal_id: str, found: DealCount, settlement: Mapping[str, Any] | None) -> list[str]:
-    """What the rules owe each side for what happened, against what was paid. One tranche only, as rehearsals have."""
+    """What the rules owe each side for what happened, against what was paid. Of a deal of several tranches, or one that was attested,
+    only that all that was locked was paid.
+    """
     deal = found.deal
     payment, collateral = deal["payment"], deal["collateral"]
+    if settlement is not None and (settlement["tranches"] > 1 or int(settlement["token"], 16) == 0):
+        left = payment + collateral + found.bond - found.to_buyer - found.to_seller - found.fee
+        return [f"deal {deal_id} is closed and holds {left}"] if left and found.closings else []
     if found.outcome == REFUNDED:
         owed = (payment, collateral, 0)
     elif settlement is None:
