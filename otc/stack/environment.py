@@ -10,7 +10,7 @@ from otc.stack.layout import Layout, read_json
 from otc.stack.lock import holder
 
 # Commands that run a stack of their own: the folder it lives in below var/ (empty: var/ itself).
-OWN_STACK = {"up": "", "rehearse": "rehearse", "bench": "bench"}
+OWN_STACK = {"up": "", "rehearse": "rehearse", "bench": "bench", "chaos": "chaos"}
 # Commands that bring a test run's own servers.
 TESTING = frozenset({"test", "lint"})
 # Commands that read the settings but no server.
