@@ -1,0 +1,20 @@
+"""What can become of an intent. The database refuses every other step (a trigger on `escrow.Intent`)."""
+
+PLANNED, SENT, MINED, DONE, MOOT, FAILED = "planned", "sent", "mined", "done", "moot", "failed"
+STATES = (PLANNED, SENT, MINED, DONE, MOOT, FAILED)
+
+TRANSITIONS: tuple[tuple[str, str], ...] = (
+    (PLANNED, SENT),
+    (PLANNED, MOOT),  # the chain has nothing to do
+    (PLANNED, FAILED),  # the contract refuses for a reason that time does not explain
+    (SENT, MINED),
+    (SENT, DONE),  # mined, and final when first looked at
+    (SENT, PLANNED),  # reverted, or its nonce went to another transaction
+    (SENT, FAILED),  # reverted too often
+    (MINED, SENT),  # a reorg took the block back
+    (MINED, DONE),
+    (MINED, PLANNED),  # after a reorg it reverted
+    (MINED, FAILED),
+    (MOOT, PLANNED),  # the facts that made it moot are gone, or another made it due again
+    (FAILED, PLANNED),  # a person says so
+)
