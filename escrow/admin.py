@@ -276,9 +276,8 @@ class CheckRunAdmin(PanelAdmin):
 
 @admin.register(Signer)
 class SignerAdmin(PanelAdmin):
-    list_display = ("id", hex_column("address"), link_column("chain"), "next_nonce", "final_nonce", "halted", "notice")
-    list_select_related = ("chain",)
-    list_filter = (("halted", admin.EmptyFieldListFilter), "chain")
+    list_display = ("id", hex_column("address"), "chain_id", "next_nonce", "final_nonce", "balance", "halted", "notice")
+    list_filter = (("halted", admin.EmptyFieldListFilter), "chain_id")
     address_lookups = ("address",)
     actions_detail = ("resume",)
 

@@ -193,6 +193,9 @@ class Deal(models.Model):
             models.Index(fields=["buyer", "id"], name="deal_by_buyer"),
             models.Index(fields=["seller", "id"], name="deal_by_seller"),
             models.Index(fields=["market", "id"], condition=Q(outcome=0), name="deal_open_by_market"),
+            models.Index(
+                fields=["chain", "phase_until"], condition=Q(outcome=0, phase__gt=0), name="deal_open_by_until"
+            ),
             models.Index(fields=["offer_hash"], condition=Q(offer=None), name="deal_without_offer"),
         ]
 

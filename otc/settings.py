@@ -271,6 +271,8 @@ CELERY_BEAT_SCHEDULE_FILENAME = env.text("CELERY_BEAT_FILE", str(BASE_DIR / "var
 KEEPER_PRIVATE_KEY = env.text("KEEPER_PRIVATE_KEY", "")
 KEEPER_KEYSTORE = env.text("KEEPER_KEYSTORE", "")
 KEEPER_PASSWORD_FILE = env.text("KEEPER_PASSWORD_FILE", "")
+# A key that never leaves its service: dotted path of a callable that returns an `escrow.keeper.kms.KeyService`.
+KEEPER_KEY_SERVICE = env.text("KEEPER_KEY_SERVICE", "")
 
 LOGGING = {
     "version": 1,

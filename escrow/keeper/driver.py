@@ -4,25 +4,27 @@ import logging
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Q
 
-from escrow.contracts import bindings
+from escrow.contracts import bindings, words
 from escrow.keeper import planner
 from escrow.keeper.batching import next_batch
+from escrow.keeper.calls import DIRECT, WITHIN
 from escrow.keeper.confirming import Slot, confirm
+from escrow.keeper.kms import ForeignSignatureError, KeyServiceError
 from escrow.keeper.models import Attempt, Intent, IntentState, SendResult, Signer
 from escrow.keeper.node import Node, NodeUnavailableError, Pulse
 from escrow.keeper.policy import DEFAULT, Policy
 from escrow.keeper.rpc import RpcNode
-from escrow.keeper.sending import TAKEN, attempt_send, batch_store, replacement_store
-from escrow.keeper.services import signer_halt, signer_notice
-from escrow.keeper.signer import GuardedSigner, TransactionSigner, from_settings
-from escrow.keeper.step import HaltError, PausedError, Step
+from escrow.keeper.sending import TAKEN, attempt_send, batch_store, gap_store, replacement_store
+from escrow.keeper.services import signer_balance_note, signer_halt, signer_notice
+from escrow.keeper.signer import Allowed, GuardedSigner, TransactionSigner, from_settings
+from escrow.keeper.step import HaltError, PausedError, Step, ready_at
 from otc.core import clock, flags
 from otc.core.locks import advisory_lock, lock_row
 from otc.core.models import Chain, FlagName
 
 logger = logging.getLogger(__name__)
-SENDABLE = ("slashBatch(", "refundBatch(")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,45 +42,52 @@ def drive_once(
 ) -> Report:
     """Plans, then drives this process's signer one step on the chain. Two drivers of a signer at once: one does nothing.
 
-    Asks the node outside of transactions only.
+    Asks the node, and a key service, outside of transactions only.
     """
     planned = planner.plan(chain_id=chain_id)
     chain = Chain.objects.filter(pk=chain_id, active=True).first()
-    signer = signer or from_settings()
     if chain is None or chain.head_number is None:
         return Report(planned, idle_because="The chain has not been read yet.")
     if chain.halted:
         return Report(planned, idle_because="The chain's reader has halted.")
+    try:
+        signer = signer or from_settings()
+    except KeyServiceError as error:
+        return Report(planned, idle_because=f"The key service does not answer: {error}")
     if signer is None:
         return Report(planned, idle_because="No keeper key is set.")
-    with advisory_lock(f"keeper:{chain_id}:{signer.address}") as got:
+    with advisory_lock(f"keeper:{chain.chain_id}:{signer.address}") as got:
         if not got:
             return Report(planned, idle_because="Another driver is at work.")
         return _drive_locked(chain, node or RpcNode(chain), signer, policy, planned)
 
 
-def allowed_calls(chain: Chain) -> frozenset[tuple[str, bytes]]:
-    """What the keeper's key may sign: (address, selector)."""
-    return frozenset(
-        (chain.escrow_address, bytes.fromhex(selector[2:]))
-        for signature, selector in bindings.SELECTORS.items()
-        if signature.startswith(SENDABLE)
-    )
+def allowed_calls(chain: Chain) -> Allowed:
+    """What the keeper's key may sign: these calls of the escrows of this chain."""
+    escrows = Chain.objects.filter(chain_id=chain.chain_id).values_list("escrow_address", flat=True)
+
+    def calls(starts: tuple[str, ...]) -> frozenset[tuple[str, bytes]]:
+        selectors = [
+            words.raw(value) for signature, value in bindings.SELECTORS.items() if signature.startswith(starts)
+        ]
+        return frozenset((escrow, selector) for escrow in escrows for selector in selectors)
+
+    return Allowed(direct=calls(DIRECT), within=calls(WITHIN))
 
 
-def _nothing_to_do(row: Signer) -> bool:
-    """No intent is on its way and every nonce is final: the node need not be asked."""
-    open_states = [IntentState.PLANNED, IntentState.SENT, IntentState.MINED]
-    if Intent.objects.filter(chain=row.chain_id, state__in=open_states).exists():
+def _nothing_to_do(chain: Chain, row: Signer) -> bool:
+    """No intent can go on and every nonce is final: the node need not be asked."""
+    wanted = Q(state=IntentState.PLANNED) & ready_at(chain.head_time)
+    if Intent.objects.filter(wanted | Q(state__in=[IntentState.SENT, IntentState.MINED]), chain=chain).exists():
         return False
     return row.next_nonce is None or row.next_nonce == row.final_nonce
 
 
 def _drive_locked(chain: Chain, node: Node, signer: TransactionSigner, policy: Policy, planned: int) -> Report:
-    row, _ = Signer.objects.get_or_create(chain=chain, address=signer.address)
+    row, _ = Signer.objects.get_or_create(chain_id=chain.chain_id, address=signer.address)
     if row.halted:
         return Report(planned, idle_because=row.halted)
-    if _nothing_to_do(row):
+    if _nothing_to_do(chain, row):
         signer_notice(signer_pk=row.pk, reason="")
         return Report(planned)
     sent: list[int] = []
@@ -86,13 +95,15 @@ def _drive_locked(chain: Chain, node: Node, signer: TransactionSigner, policy: P
     reason = ""
     try:
         pulse = node.pulse(row.address, safe_number=chain.safe_number or 0)
+        signer_balance_note(signer_pk=row.pk, balance=pulse.balance)
         _check_nonces(row, pulse)
         guarded = GuardedSigner(signer, allowed=allowed_calls(chain))
         step = Step(chain=chain, signer_pk=row.pk, node=node, signer=guarded, policy=policy, pulse=pulse)
         waiting = confirm(step)
+        _fill_gaps(step, sent)
         _send_again(step, waiting, sent)
         _send_new(step, len(waiting), sent)
-    except HaltError as error:
+    except (HaltError, ForeignSignatureError) as error:
         reason = str(error)
         logger.critical("keeper %s on %s halts: %s", row.address, chain, reason)
         signer_halt(signer_pk=row.pk, reason=reason)
@@ -100,6 +111,8 @@ def _drive_locked(chain: Chain, node: Node, signer: TransactionSigner, policy: P
         reason = str(error)
     except NodeUnavailableError as error:
         reason = f"No endpoint answers: {error}"
+    except KeyServiceError as error:
+        reason = f"The key service does not answer: {error}"
     signer_notice(signer_pk=row.pk, reason=reason)
     return Report(planned, sent=len(sent), waiting=len(waiting), idle_because=reason)
 
@@ -140,6 +153,20 @@ def _take_over_count(row: Signer, pulse: Pulse) -> None:
 def _require_not_paused() -> None:
     if flags.is_on(FlagName.PAUSE_KEEPER):
         raise PausedError("Paused by the operators.")
+
+
+def _fill_gaps(step: Step, sent: list[int]) -> None:
+    """Fills nonces that the chain waits for and nothing of ours stands at: a stranger's transaction stood there, a person let the
+    signer go on above it, and a reorg took it back.
+    """
+    row = Signer.objects.get(pk=step.signer_pk)
+    awaited = range(step.pulse.nonce_latest, row.next_nonce or 0)
+    held = set(Attempt.objects.filter(signer=row, nonce__in=awaited).values_list("nonce", flat=True))
+    for nonce in awaited:
+        if nonce not in held:
+            _require_not_paused()
+            attempt_send(step, gap_store(step, nonce))
+            sent.append(nonce)
 
 
 def _send_again(step: Step, waiting: list[Slot], sent: list[int]) -> None:

@@ -1,4 +1,7 @@
-"""EIP-1559 fees, in wei per gas. Pure."""
+"""What a transaction offers for gas, in wei per gas. Pure.
+
+On a chain whose blocks have no base fee the tip is the whole price: with `base_fee` 0 both fees of a `Fees` are that price.
+"""
 
 from dataclasses import dataclass
 

@@ -1,9 +1,12 @@
 """What the keeper wants, what it sent, and who signs."""
 
+import pgtrigger
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from escrow.domain import intents
+from escrow.domain.duties import Duty
 from otc.core.fields import AddressField, Hash32Field, Uint256Field
 from otc.core.models import Chain
 
@@ -11,9 +14,12 @@ REASON_MAX = 300
 
 
 class Signer(models.Model):
-    """A key of ours on one chain. Its row is locked while a nonce is reserved."""
+    """A key of ours on one chain. Its row is locked while a nonce is reserved.
 
-    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="signers")
+    A chain counts the transactions of an account whatever they call: one row serves all escrows of the chain.
+    """
+
+    chain_id = models.PositiveBigIntegerField(help_text="The chain's own number (EIP-155).")
     address = AddressField()
     next_nonce = models.PositiveBigIntegerField(null=True, help_text="Null: ask the node before the first use.")
     final_nonce = models.PositiveBigIntegerField(default=0, help_text="Transactions below it are final.")
@@ -23,13 +29,14 @@ class Signer(models.Model):
     notice = models.CharField(
         max_length=REASON_MAX, blank=True, help_text="Why it sends nothing now; goes away by itself."
     )
+    balance = Uint256Field(null=True, help_text="Wei, when the node was last asked.")
     balance_floor = Uint256Field(default=0, help_text="Wei; below it nothing is sent.")
     fee_cap = Uint256Field(default=500 * 10**9, help_text="Wei per gas that it never goes above.")
     hourly_budget = Uint256Field(default=0, help_text="Wei of gas an hour at the highest fee; 0: no limit.")
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["chain", "address"], name="signer_once"),
+            models.UniqueConstraint(fields=["chain_id", "address"], name="signer_once"),
             models.CheckConstraint(
                 condition=Q(next_nonce=None) | Q(final_nonce__lte=F("next_nonce")), name="signer_nonces_ordered"
             ),
@@ -42,28 +49,32 @@ class Signer(models.Model):
 class IntentState(models.TextChoices):
     """PLANNED → SENT → MINED → DONE; MINED falls back to SENT on a reorg, both to PLANNED when the transaction reverts.
     MOOT: the chain had nothing to do at `judged_block`; PLANNED again if the fold says otherwise from there on.
-    FAILED: a person looks.
+    FAILED: a person looks. All steps: `escrow.domain.intents`.
     """
 
-    PLANNED = "planned", "Planned"
-    SENT = "sent", "Sent"
-    MINED = "mined", "Mined"
-    DONE = "done", "Done"
-    MOOT = "moot", "Already done"
-    FAILED = "failed", "Failed"
+    PLANNED = intents.PLANNED, "Planned"
+    SENT = intents.SENT, "Sent"
+    MINED = intents.MINED, "Mined"
+    DONE = intents.DONE, "Done"
+    MOOT = intents.MOOT, "Already done"
+    FAILED = intents.FAILED, "Failed"
 
 
 class Intent(models.Model):
-    """One thing that must take effect once: `deal:<id>:slash:<tranche>`, `deal:<id>:refund`."""
+    """One thing that must take effect once: `deal:<id>:slash:<tranche>`, `deal:<id>:refund` (escrow.keeper.planner.intent_key)."""
 
     chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="intents")
     key = models.CharField(max_length=120, unique=True)
-    action = models.CharField(max_length=20, choices=[("slash", "Slash"), ("refund", "Refund")])
+    action = models.CharField(max_length=20, choices=[(duty.value, duty.name.capitalize()) for duty in Duty])
     deal_id = Hash32Field()
     tranche = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=8, choices=IntentState, default=IntentState.PLANNED)
     attempt = models.ForeignKey("Attempt", on_delete=models.PROTECT, null=True, related_name="intents")
     reverts = models.PositiveSmallIntegerField(default=0, help_text="Transactions with it that reverted.")
+    wait_until = models.PositiveBigIntegerField(
+        null=True,
+        help_text="Chain time before which it is not tried: the seller has nothing to deliver, or his token refuses.",
+    )
     judged_block = models.PositiveBigIntegerField(null=True, help_text="At which block it was found moot.")
     detail = models.CharField(max_length=REASON_MAX, blank=True)
     created_at = models.DateTimeField(db_default=Now())
@@ -81,7 +92,9 @@ class Intent(models.Model):
         indexes = [
             models.Index(fields=["chain", "action", "id"], condition=Q(state="planned"), name="intent_planned"),
             models.Index(fields=["chain", "id"], condition=Q(state__in=["sent", "mined"]), name="intent_under_way"),
+            models.Index(fields=["chain", "id"], condition=Q(state="failed"), name="intent_failed"),
         ]
+        triggers = [pgtrigger.FSM(name="intent_steps", field="state", transitions=list(intents.TRANSITIONS))]
 
     def __str__(self) -> str:
         return f"{self.key} ({self.state})"

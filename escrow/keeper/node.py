@@ -13,12 +13,12 @@ class NodeUnavailableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The state that a step is judged by, read together. Wei. `nonce_safe` is the account's count at the safe block, 0 where
-    the node no longer knows that state.
+    """The state that a step is judged by, read together. Wei. `base_fee` None: blocks have none, and `tip` is the whole price of
+    gas (a legacy chain). `nonce_safe` is the account's count at the safe block, 0 where the node no longer knows that state.
     """
 
     number: int
-    base_fee: int
+    base_fee: int | None
     tip: int
     balance: int
     nonce_latest: int
@@ -56,7 +56,11 @@ class Node(Protocol):
     def block_hashes(self, numbers: Sequence[int]) -> list[str | None]: ...
 
     def read(self, to: str, calls: Sequence[str], *, block: int) -> list[str]:
-        """The results of view calls at one block."""
+        """The results of view calls of the escrow at one block."""
+        ...
+
+    def views(self, calls: Sequence[tuple[str, str]], *, block: int) -> list[str | None]:
+        """What each (contract, calldata) returns at one block; None where it reverts or has no code."""
         ...
 
     def estimate(self, *, sender: str, to: str, data: str) -> Simulation: ...

@@ -5,84 +5,108 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from escrow.contracts import structs
-from escrow.domain.actions import refundable
+from escrow.domain.duties import DELIVERIES, OF_PHASE, Due, Duty, duties_of_market
 from escrow.keeper.models import Intent, IntentState
-from escrow.models import Deal, DealOutcome, DealPhase, DealTranche
-from otc.core.failpoints import reach
+from escrow.models import AutoDelivery, ChainEvent, Deal, DealOutcome, DealPhase, DealTranche
 from otc.core.locks import lock_rows
 from otc.core.models import Chain
-from points.models import Market, MarketStatus
+from points.models import Market
 
-SLASH, REFUND = "slash", "refund"
 CHUNK = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """All open deals of one market are due for this."""
+class Fresh:
+    """Contract ids of what the chain said something of above the safe block: it may be taken back, so it waits."""
 
-    market_pk: int
-    action: str
-    tranche: int
+    deals: frozenset[str]
+    markets: frozenset[str]
 
 
 def intent_key(action: str, deal_id: str, tranche: int) -> str:
-    """`deal:<id>:slash:<tranche>` or `deal:<id>:refund`."""
-    return f"deal:{deal_id}:slash:{tranche}" if action == SLASH else f"deal:{deal_id}:refund"
+    """`deal:<id>:slash:<tranche>`, `…:refund`, `…:finalize`, `…:timeout`, `…:deliver:<tranche>`, `…:rest:<tranche>`."""
+    of_a_tranche = action == Duty.SLASH or action in DELIVERIES
+    return f"deal:{deal_id}:{action}:{tranche}" if of_a_tranche else f"deal:{deal_id}:{action}"
 
 
 def plan(*, chain_id: int) -> int:
-    """Writes the intents that are due at the chain's head time, each once, and takes up again those that a reorg made due
+    """Writes the intents that are due at the chain's head time, each once, and takes up again those that were moot and are due
     again. Returns how many were written or taken up.
 
-    Facts must be deep enough: the deal's opening at least safe. The deadline is judged by the head's time.
+    Facts must be deep enough: of a deal or market of which something was said above the safe block nothing is planned. Times are
+    judged by the head's time.
     """
     chain = Chain.objects.filter(pk=chain_id, active=True, halted="").first()
     if chain is None or chain.head_time is None or chain.head_number is None or chain.safe_number is None:
         return 0
-    return sum(_write(chain, due) for due in _due(chain, now=chain.head_time))
+    fresh = _fresh(chain, above=chain.safe_number)
+    return sum(_write(chain, due, deals, fresh) for due, deals in _due(chain, fresh, now=chain.head_time))
 
 
-def _due(chain: Chain, *, now: int) -> Iterator[Due]:
-    """The (market, action, tranche) that are due now and have an open deal."""
-    has_open_deal = Exists(Deal.objects.filter(market=OuterRef("pk"), outcome=DealOutcome.OPEN))
+def _fresh(chain: Chain, *, above: int) -> Fresh:
+    events = ChainEvent.objects.filter(chain=chain, canonical=True, block_number__gt=above)
+    pairs = list(events.order_by().values_list("deal_id", "market_id"))
+    return Fresh(
+        deals=frozenset(deal for deal, _ in pairs if deal is not None),
+        markets=frozenset(market for deal, market in pairs if deal is None and market is not None),
+    )
+
+
+def _due(chain: Chain, fresh: Fresh, *, now: int) -> Iterator[tuple[Due, QuerySet[Deal]]]:
+    """What is due now, each with the open deals for which it is."""
+    deals = Deal.objects.filter(chain=chain, outcome=DealOutcome.OPEN)
+    has_open_deal = Exists(deals.filter(market=OuterRef("pk")))
     markets = Market.objects.filter(has_open_deal, chain=chain).select_related("settlement_terms").order_by("pk")
     for market in markets:
-        if refundable(status=market.status, long_stop=market.long_stop, now=now):
-            yield Due(market.pk, REFUND, 0)
-        elif market.status == MarketStatus.PROPOSED and hasattr(market, "settlement_terms"):
-            for tranche in structs.schedule(market.settlement_terms).slashable(now=now):
-                yield Due(market.pk, SLASH, tranche)
+        if market.market_id in fresh.markets:
+            continue
+        terms = getattr(market, "settlement_terms", None)
+        for due in duties_of_market(
+            status=market.status,
+            final_at=terms.final_at if terms else None,
+            long_stop=market.long_stop,
+            schedule=structs.schedule(terms) if terms else None,
+            attested=market.settlement == structs.ATTESTED,
+            now=now,
+        ):
+            yield due, _of_market(deals, market, due)
+    for phase, duty in OF_PHASE.items():
+        yield Due(duty), deals.filter(phase=phase, phase_until__lt=now)
 
 
-def _open_deals(due: Due) -> QuerySet[Deal]:
-    deals = Deal.objects.filter(market_id=due.market_pk, outcome=DealOutcome.OPEN)
-    if due.action == SLASH:
-        done = DealTranche.objects.filter(deal=OuterRef("pk"), number=due.tranche, outcome__gt=DealOutcome.OPEN)
-        # What was attested or disputed ends in other ways.
-        deals = deals.filter(~Exists(done), phase=DealPhase.NONE)
+def _of_market(deals: QuerySet[Deal], market: Market, due: Due) -> QuerySet[Deal]:
+    """The deals of the market that the duty concerns: what was attested or disputed ends in other ways."""
+    deals = deals.filter(market=market, phase=DealPhase.NONE)
+    if due.duty is Duty.REFUND:
+        return deals
+    done = DealTranche.objects.filter(deal=OuterRef("pk"), number=due.tranche, outcome__gt=DealOutcome.OPEN)
+    deals = deals.filter(~Exists(done))
+    if due.duty in DELIVERIES:
+        approvals = AutoDelivery.objects.filter(
+            chain=market.chain_id, market_id=market.market_id, token=market.settlement_terms.token, amount__gt=0
+        )
+        deals = deals.filter(seller__in=list(approvals.values_list("seller", flat=True)))
     return deals
 
 
-def _write(chain: Chain, due: Due) -> int:
+def _write(chain: Chain, due: Due, deals: QuerySet[Deal], fresh: Fresh) -> int:
     """Inserts what is missing, and takes up what is moot without reason. In chunks by id: so the plan of the query does not hang
     on how fresh PostgreSQL's statistics are in the minute in which ten thousand deals fall due.
     """
-    safe = Q(opened_event__block_number__lte=chain.safe_number)
-    deal_ids = list(_open_deals(due).filter(safe).order_by("pk").values_list("deal_id", flat=True))
+    found = deals.order_by("pk").values_list("deal_id", flat=True)
+    deal_ids = [deal_id for deal_id in found if deal_id not in fresh.deals]
     written = 0
     for start in range(0, len(deal_ids), CHUNK):
         chunk = deal_ids[start : start + CHUNK]
-        known = Intent.objects.filter(chain=chain, action=due.action, tranche=due.tranche, deal_id__in=chunk)
+        known = Intent.objects.filter(chain=chain, action=due.duty, tranche=due.tranche, deal_id__in=chunk)
         judged = {
             deal_id: (state, block) for deal_id, state, block in known.values_list("deal_id", "state", "judged_block")
         }
         written += _insert(chain, due, [deal_id for deal_id in chunk if deal_id not in judged])
         written += _take_up(chain, known, [deal_id for deal_id, found in judged.items() if _stale(chain, *found)])
-        reach("keeper.planned")
     return written
 
 
@@ -90,8 +114,8 @@ def _insert(chain: Chain, due: Due, deal_ids: Sequence[Any]) -> int:
     rows = [
         Intent(
             chain=chain,
-            key=intent_key(due.action, str(deal_id), due.tranche),
-            action=due.action,
+            key=intent_key(due.duty, str(deal_id), due.tranche),
+            action=due.duty,
             deal_id=deal_id,
             tranche=due.tranche,
         )
@@ -102,7 +126,9 @@ def _insert(chain: Chain, due: Due, deal_ids: Sequence[Any]) -> int:
 
 
 def _stale(chain: Chain, state: str, judged_block: int | None) -> bool:
-    """It was moot at a block that the fold has reached, and still the fold says it is due: that block was reorged away."""
+    """It was moot at a block that the fold has reached, and still the fold says it is due: that block was reorged away, or
+    something later (an appeal that ran out, an extension that passed) made it due again.
+    """
     return state == IntentState.MOOT and judged_block is not None and judged_block <= (chain.head_number or 0)
 
 

@@ -12,7 +12,8 @@ from otc.core.models import Chain
 
 # Answers about the call itself; everything else is about the node.
 ABOUT_THE_CALL = {RpcFault.REVERTED, RpcFault.REFUSED}
-TIP_WHERE_UNKNOWN = 10**9  # wei per gas, for nodes without eth_maxPriorityFeePerGas
+TIP_WHERE_UNKNOWN = hex(10**9)  # wei per gas, for nodes without eth_maxPriorityFeePerGas
+VIEW_GAS = hex(500_000)  # for what a stranger's contract says: enough for any honest one
 
 
 class RpcNode:
@@ -22,10 +23,11 @@ class RpcNode:
         self._chain = chain
 
     def pulse(self, address: str, *, safe_number: int) -> Pulse:
-        head, tip, balance, latest, pending, safe = self._answers(
+        head, tip, price, balance, latest, pending, safe = self._answers(
             [
                 ("eth_getBlockByNumber", ["latest", False]),
                 ("eth_maxPriorityFeePerGas", []),
+                ("eth_gasPrice", []),
                 ("eth_getBalance", [address, "latest"]),
                 ("eth_getTransactionCount", [address, "latest"]),
                 ("eth_getTransactionCount", [address, "pending"]),
@@ -33,10 +35,15 @@ class RpcNode:
             ]
         )
         header = _required(head)
+        legacy = header.get("baseFeePerGas") is None
+        if legacy:
+            tip = _required(price)
+        elif isinstance(tip, RpcError):
+            tip = TIP_WHERE_UNKNOWN
         return Pulse(
             number=int(header["number"], 16),
-            base_fee=int(header.get("baseFeePerGas") or "0x0", 16),
-            tip=TIP_WHERE_UNKNOWN if isinstance(tip, RpcError) else int(tip, 16),
+            base_fee=None if legacy else int(header["baseFeePerGas"], 16),
+            tip=int(tip, 16),
             balance=int(_required(balance), 16),
             nonce_latest=int(_required(latest), 16),
             nonce_pending=int(_required(pending), 16),
@@ -61,6 +68,12 @@ class RpcNode:
         data = bindings.encode_multicall([words.raw(call) for call in calls])
         answer = _required(self._answers([("eth_call", [{"to": to, "data": data}, hex(block)])])[0])
         return [words.hexed(part) for part in words.result(["bytes[]"], answer)[0]]
+
+    def views(self, calls: Sequence[tuple[str, str]], *, block: int) -> list[str | None]:
+        asked: list[Call] = [
+            ("eth_call", [{"to": to, "data": data, "gas": VIEW_GAS}, hex(block)]) for to, data in calls
+        ]
+        return [_returned(answer) for answer in self._answers(asked)]
 
     def estimate(self, *, sender: str, to: str, data: str) -> Simulation:
         call = {"from": sender, "to": to, "data": data}
@@ -100,6 +113,12 @@ def _usable(answer: Any) -> Any:
     if isinstance(answer, RpcError):
         raise NodeUnavailableError(str(answer))
     return answer
+
+
+def _returned(answer: Any) -> str | None:
+    if isinstance(answer, RpcError) and answer.fault in ABOUT_THE_CALL:
+        return None
+    return str(_required(answer))
 
 
 def _receipt(answer: Any) -> Receipt | None:

@@ -6,22 +6,23 @@ The same nonce can be mined once only, and the contract skips what is done: so n
 """
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from escrow.keeper.batching import Batch
+from escrow.keeper.envelope import Unsigned
 from escrow.keeper.fees import Fees, bumped_fees, first_fees
 from escrow.keeper.models import REASON_MAX, Attempt, Intent, IntentState, SendResult, Signer
-from escrow.keeper.signer import Unsigned
 from escrow.keeper.step import HaltError, PausedError, Step
 from otc.core import clock
 from otc.core.failpoints import reach
 from otc.core.locks import lock_row, lock_rows
 
 logger = logging.getLogger(__name__)
-CANCEL_GAS = 21_000
 TAKEN = (SendResult.ACCEPTED, SendResult.KNOWN)
 
 
@@ -31,15 +32,16 @@ def batch_store(step: Step, batch: Batch) -> Attempt | None:
     None when another driver was quicker. Raises PausedError when fees, budget or balance forbid it.
     """
     row = Signer.objects.get(pk=step.signer_pk)
-    fees = first_fees(base_fee=step.pulse.base_fee, tip=step.pulse.tip, cap=row.fee_cap)
-    if fees is None:
-        raise PausedError(f"Gas costs more than the cap of {row.fee_cap} wei.")
-    gas = batch.gas * step.policy.gas_margin_bps // 10_000
-    _require_money(step, row, cost=gas * fees.max_fee)
     if row.next_nonce is None:
         return None
     attempt = _signed(
-        step, nonce=row.next_nonce, to=step.chain.escrow_address, calldata=batch.calldata, gas=gas, fees=fees
+        step,
+        row,
+        nonce=row.next_nonce,
+        to=step.chain.escrow_address,
+        calldata=batch.calldata,
+        gas=_with_margin(step, batch.gas),
+        fees=_first_fees(step, row),
     )
     reach("keeper.signed")
     with transaction.atomic():
@@ -51,7 +53,7 @@ def batch_store(step: Step, batch: Batch) -> Attempt | None:
         locked.next_nonce = row.next_nonce + 1
         locked.save(update_fields=["next_nonce"])
         Intent.objects.filter(pk__in=batch.intent_pks).update(
-            state=IntentState.SENT, attempt=attempt, judged_block=None, detail=""
+            state=IntentState.SENT, attempt=attempt, judged_block=None, wait_until=None, detail=""
         )
         reach("keeper.stored")
     reach("keeper.committed")
@@ -62,12 +64,15 @@ def replacement_store(step: Step, slot: Sequence[Attempt]) -> Attempt:
     """Stores a dearer transaction at the nonce of `slot` (its attempts, oldest first), which is stuck.
 
     The same call again; or, when the node says that it would revert, an empty call to ourselves, and the intents are planned anew.
-    Raises PausedError above the fee cap.
+    Raises PausedError when the fee cap, the budget or the balance forbids it.
     """
     last = slot[-1]
     row = Signer.objects.get(pk=step.signer_pk)
     fees = bumped_fees(
-        Fees(last.max_fee, last.priority_fee), base_fee=step.pulse.base_fee, tip=step.pulse.tip, cap=row.fee_cap
+        Fees(last.max_fee, last.priority_fee),
+        base_fee=step.pulse.base_fee or 0,
+        tip=step.pulse.tip,
+        cap=row.fee_cap,
     )
     if fees is None:
         raise PausedError(
@@ -76,10 +81,11 @@ def replacement_store(step: Step, slot: Sequence[Attempt]) -> Attempt:
     cancels = last.send_result == SendResult.REVERTED
     attempt = _signed(
         step,
+        row,
         nonce=last.nonce,
         to=step.signer.address if cancels else last.to,
         calldata=b"" if cancels else bytes(last.calldata),
-        gas=CANCEL_GAS if cancels else last.gas,
+        gas=_empty_call_gas(step) if cancels else last.gas,
         fees=fees,
     )
     attempt.replaces = last
@@ -93,6 +99,25 @@ def replacement_store(step: Step, slot: Sequence[Attempt]) -> Attempt:
         else:
             rows.update(attempt=attempt)
     reach("keeper.replaced")
+    return attempt
+
+
+def gap_store(step: Step, nonce: int) -> Attempt:
+    """Stores an empty call to ourselves at a nonce below others of ours that nothing stands at: without it they are never mined.
+
+    Raises PausedError when fees, budget or balance forbid it.
+    """
+    row = Signer.objects.get(pk=step.signer_pk)
+    attempt = _signed(
+        step,
+        row,
+        nonce=nonce,
+        to=step.signer.address,
+        calldata=b"",
+        gas=_empty_call_gas(step),
+        fees=_first_fees(step, row),
+    )
+    attempt.save()
     return attempt
 
 
@@ -118,9 +143,37 @@ def attempt_send(step: Step, attempt: Attempt) -> SendResult:
     return result
 
 
-def _signed(step: Step, *, nonce: int, to: str, calldata: bytes, gas: int, fees: Fees) -> Attempt:
+def _with_margin(step: Step, gas: int) -> int:
+    return gas * step.policy.gas_margin_bps // 10_000
+
+
+def _empty_call_gas(step: Step) -> int:
+    """Of an empty call to ourselves: not the same on every chain."""
+    found = step.node.estimate(sender=step.signer.address, to=step.signer.address, data="0x")
+    if found.gas is None:
+        raise PausedError(f"The node does not say what an empty call costs: {found.message}")
+    return _with_margin(step, found.gas)
+
+
+def _first_fees(step: Step, row: Signer) -> Fees:
+    fees = first_fees(base_fee=step.pulse.base_fee or 0, tip=step.pulse.tip, cap=row.fee_cap)
+    if fees is None:
+        raise PausedError(f"Gas costs more than the cap of {row.fee_cap} wei.")
+    return fees
+
+
+def _signed(step: Step, row: Signer, *, nonce: int, to: str, calldata: bytes, gas: int, fees: Fees) -> Attempt:
+    _require_money(step, row, nonce=nonce, cost=gas * fees.max_fee)
     signed = step.signer.sign(
-        Unsigned(chain_id=step.chain.chain_id, nonce=nonce, to=to, calldata=calldata, gas=gas, fees=fees)
+        Unsigned(
+            chain_id=step.chain.chain_id,
+            nonce=nonce,
+            to=to,
+            calldata=calldata,
+            gas=gas,
+            fees=fees,
+            legacy=step.pulse.base_fee is None,
+        )
     )
     return Attempt(
         signer_id=step.signer_pk,
@@ -135,20 +188,25 @@ def _signed(step: Step, *, nonce: int, to: str, calldata: bytes, gas: int, fees:
     )
 
 
-def _require_money(step: Step, row: Signer, *, cost: int) -> None:
-    """Counts everything at its highest fee: what waits to be mined, what was sent in the last hour, and `cost`. Wei."""
+def _require_money(step: Step, row: Signer, *, nonce: int, cost: int) -> None:
+    """Counts everything at its highest fee: what waits to be mined, what was sent in the last hour, and `cost` at `nonce`. Wei. Of
+    the attempts at one nonce one alone can be mined: the dearest counts.
+    """
     waiting = Attempt.objects.filter(signer=row, nonce__gte=step.pulse.nonce_latest)
-    needed = (
-        cost
-        + row.balance_floor
-        + sum({one.nonce: one.gas * one.max_fee for one in waiting.defer("raw", "calldata")}.values())
-    )
+    needed = row.balance_floor + _highest_costs(waiting, {nonce: cost})
     if step.pulse.balance < needed:
         raise PausedError(
             f"{row.address} has {step.pulse.balance} wei; the next transaction, those on their way and the floor need {needed}."
         )
     if row.hourly_budget:
         recent = Attempt.objects.filter(signer=row, created_at__gt=clock.now() - timedelta(hours=1))
-        spent = sum(one.gas * one.max_fee for one in recent.defer("raw", "calldata"))
-        if spent + cost > row.hourly_budget:
+        if _highest_costs(recent, {nonce: cost}) > row.hourly_budget:
             raise PausedError(f"The gas budget of {row.hourly_budget} wei an hour is used up.")
+
+
+def _highest_costs(attempts: QuerySet[Attempt], costs: dict[int, int]) -> int:
+    """The sum over all nonces of the dearest attempt; `costs` are more of them. Wei."""
+    highest = defaultdict(int, costs)
+    for nonce, gas, max_fee in attempts.values_list("nonce", "gas", "max_fee"):
+        highest[nonce] = max(highest[nonce], gas * max_fee)
+    return sum(highest.values())

@@ -17,6 +17,11 @@ def signer_notice(*, signer_pk: int, reason: str) -> None:
     Signer.objects.filter(pk=signer_pk).exclude(notice=reason[:REASON_MAX]).update(notice=reason[:REASON_MAX])
 
 
+def signer_balance_note(*, signer_pk: int, balance: int) -> None:
+    """Writes down what the node says the signer has. Wei."""
+    Signer.objects.filter(pk=signer_pk).exclude(balance=balance).update(balance=balance)
+
+
 def signer_resume(*, signer_pk: int) -> None:
     """After a person has looked: the halt ends, and the next step takes the chain's count of transactions as it is."""
     Signer.objects.filter(pk=signer_pk).update(halted="", notice="", next_nonce=None)
@@ -30,12 +35,7 @@ def intent_retry(*, intent_pk: int) -> Intent:
         raise DomainError(ErrorCode.NOT_FOUND, "There is no such intent.")
     if intent.state != IntentState.FAILED:
         raise DomainError(ErrorCode.CONFLICT, f"Only a failed intent is tried again; this one is {intent.state}.")
-    intent.state, intent.attempt, intent.reverts, intent.judged_block, intent.detail = (
-        IntentState.PLANNED,
-        None,
-        0,
-        None,
-        "",
-    )
+    intent.state, intent.attempt, intent.detail = IntentState.PLANNED, None, ""
+    intent.reverts, intent.judged_block, intent.wait_until = 0, None, None
     intent.save()
     return intent

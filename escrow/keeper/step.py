@@ -1,6 +1,8 @@
 """What one step of a driver works with, and the two ways in which it ends early."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from django.db.models import Q
 
 from escrow.keeper.node import Node, Pulse
 from escrow.keeper.policy import Policy
@@ -18,6 +20,18 @@ class Step:
     signer: TransactionSigner
     policy: Policy
     pulse: Pulse
+    # What an item of each action took in the last batch of this step.
+    gas_per_item: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> Q:
+        """Which intents need not wait any longer, by the chain's time."""
+        return ready_at(self.chain.head_time)
+
+
+def ready_at(chain_time: int | None) -> Q:
+    """Which intents may be tried at this time of the chain."""
+    return Q(wait_until=None) | Q(wait_until__lte=chain_time or 0)
 
 
 class HaltError(Exception):

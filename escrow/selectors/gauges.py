@@ -136,14 +136,17 @@ def _signers() -> Iterator[Gauge]:
     notice = Gauge("forelock_signer_notice", "1: the signer sends nothing now, for a reason that goes away by itself.")
     open_nonces = Gauge("forelock_signer_unfinal_transactions", "Transactions of the signer that are not final yet.")
     floor = Gauge("forelock_signer_balance_floor_wei", "Below this balance the signer sends nothing.")
+    balance = Gauge("forelock_signer_balance_wei", "What the signer had when its node was last asked.")
     for signer in Signer.objects.order_by("pk"):
         of = {"chain": str(signer.chain_id), "signer": signer.address}
         halted.values.append((of, float(bool(signer.halted))))
         notice.values.append((of, float(bool(signer.notice))))
         floor.values.append((of, float(signer.balance_floor)))
+        if signer.balance is not None:
+            balance.values.append((of, float(signer.balance)))
         if signer.next_nonce is not None:
             open_nonces.values.append((of, signer.next_nonce - signer.final_nonce))
-    yield from (halted, notice, open_nonces, floor)
+    yield from (halted, notice, open_nonces, floor, balance)
 
 
 def _checks(labels: Mapping[int, Labels]) -> Iterator[Gauge]:

@@ -44,7 +44,7 @@ def _health(chain: Chain) -> Iterator[str]:
         yield f"the reader is halted: {chain.halted}"
     if is_on(FlagName.PAUSE_KEEPER):
         yield "the keeper is paused"
-    for signer in Signer.objects.filter(chain=chain).exclude(halted=""):
+    for signer in Signer.objects.filter(chain_id=chain.chain_id).exclude(halted=""):
         yield f"the signer is halted: {signer.halted}"
 
 
@@ -111,7 +111,7 @@ def _intents(stage: Stage, chain: Chain) -> Iterator[str]:
 def _nonces(stage: Stage, chain: Chain) -> Iterator[str]:
     """The chain's count of the keeper's transactions is ours, without a gap, each nonce mined once and by us."""
     counted = int(stage.node.call("eth_getTransactionCount", anvil.address("keeper"), "latest"), 16)
-    row = Signer.objects.filter(chain=chain).first()
+    row = Signer.objects.filter(chain_id=chain.chain_id).first()
     if row is None:
         if counted:
             yield f"the keeper's key made {counted} transactions, and there is no signer"

@@ -227,7 +227,7 @@ class Seed:
     def _way_out(self) -> None:
         """As docs/operations.md says: the chain really changed, so it is read anew; the switch is released."""
         chain_forget(chain_id=self.chain.pk)
-        for pk in Signer.objects.filter(chain=self.chain).values_list("pk", flat=True):
+        for pk in Signer.objects.filter(chain_id=self.chain.chain_id).values_list("pk", flat=True):
             signer_resume(signer_pk=pk)
         flag_set(name=FlagName.PAUSE_KEEPER, on=False, reason="the chain was read anew")
         self.stage.highest = self.stage.node.block_number()
@@ -262,7 +262,7 @@ class Seed:
             return False
         return not any(
             row.next_nonce is not None and row.next_nonce != row.final_nonce
-            for row in Signer.objects.filter(chain=self.chain)
+            for row in Signer.objects.filter(chain_id=self.chain.chain_id)
         )
 
     def _stuck(self) -> list[str]:
@@ -272,7 +272,7 @@ class Seed:
             said = [f"reader: {self.chain.halted or 'runs'}, head {self.chain.head_number}"]
             said += [
                 f"signer {row.address}: {row.halted or row.notice or 'at work'}, next {row.next_nonce}, final {row.final_nonce}"
-                for row in Signer.objects.filter(chain=self.chain)
+                for row in Signer.objects.filter(chain_id=self.chain.chain_id)
             ]
             said += [f"{intent}: {intent.detail}" for intent in Intent.objects.exclude(state=IntentState.DONE)[:10]]
             said += [f"deal {deal.deal_id} is open, phase {deal.phase}" for deal in Deal.objects.filter(outcome=0)[:10]]
@@ -283,8 +283,10 @@ class Seed:
     def _count(self) -> None:
         self.seen["deals"] = Deal.objects.filter(chain=self.chain).count()
         self.seen["intents done"] = Intent.objects.filter(chain=self.chain, state=IntentState.DONE).count()
-        self.seen["keeper transactions"] = Attempt.objects.filter(signer__chain=self.chain).count()
-        self.seen["replacements"] = Attempt.objects.filter(signer__chain=self.chain, replaces__isnull=False).count()
+        self.seen["keeper transactions"] = Attempt.objects.filter(signer__chain_id=self.chain.chain_id).count()
+        self.seen["replacements"] = Attempt.objects.filter(
+            signer__chain_id=self.chain.chain_id, replaces__isnull=False
+        ).count()
         self.seen["blocks read"] = Block.objects.filter(chain=self.chain).count()
         self.seen["blocks taken back"] = Block.objects.filter(chain=self.chain, canonical=False).count()
 

@@ -1,12 +1,17 @@
 """A node double for the keeper: a pool, blocks, reorgs, and an escrow of which it knows only what is closed."""
 
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import rlp
 from eth_account.typed_transactions import TypedTransaction
+from eth_utils.crypto import keccak
 from hexbytes import HexBytes
 
 from escrow.contracts import bindings, words
+from escrow.keeper.deliveries import ALLOWANCE, BALANCE_OF
 from escrow.keeper.models import SendResult
 from escrow.keeper.node import NodeUnavailableError, Pulse, Receipt, Simulation
 from escrow.models import Block
@@ -14,7 +19,7 @@ from otc.core.models import Chain
 
 GWEI = 10**9
 OPEN_DEAL = words.hexed(b"\xab" * 32)
-SLASHED, REFUNDED = 2, 3
+DELIVERED, SLASHED, REFUNDED, TIMED_OUT = 1, 2, 3, 6
 
 
 @dataclass
@@ -32,16 +37,30 @@ def refusal(name: str, *values: Any) -> str:
     return words.call(selector, [kind for _, kind in parameters], values)
 
 
+@dataclass(frozen=True)
+class Part:
+    """One item of a call of the keeper's."""
+
+    outcome: int
+    deal: bindings.Deal
+    tranche: int = 0
+    amount: int | None = None
+    to_escrow: bool = False
+
+
 @dataclass
 class FakeNode:
-    """`answers` are given to the next sends instead of the real ones; `lost` forgets what is sent, as a crash would."""
+    """`answers` are given to the next sends instead of the real ones. `wallets` and `allowances` are of (token, seller), `approvals`
+    of (seller, market, token); `base_fee` None makes it a legacy chain, with `tip` as the price of gas.
+    """
 
     number: int = 10
-    base_fee: int = GWEI
+    base_fee: int | None = GWEI
     tip: int = GWEI
     balance: int = 10**18
     nonce: int = 0
     gas_per_item: int = 30_000
+    gas_of: dict[str, int] = field(default_factory=dict)
     closed: dict[str, int] = field(default_factory=dict)
     unknown: set[str] = field(default_factory=set)
     refuses: dict[str, str] = field(default_factory=dict)
@@ -54,6 +73,13 @@ class FakeNode:
     sends: list[str] = field(default_factory=list)
     hashes: dict[int, str] = field(default_factory=dict)
     fork: int = 0
+    settlement_token: str = "0x" + "77" * 20
+    wallets: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    allowances: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
+    approvals: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    came: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    done: list[Part] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
 
     # ------------------------------------------------------------ escrow.keeper.node.Node
 
@@ -77,15 +103,22 @@ class FakeNode:
 
     def read(self, to, calls, *, block):
         self._up()
+        self.asked.append("read")
         return [self._view(call) for call in calls]
+
+    def views(self, calls, *, block):
+        self._up()
+        self.asked.append("views")
+        return [self._token_view(to, data) for to, data in calls]
 
     def estimate(self, *, sender, to, data):
         self._up()
+        self.asked.append("estimate")
         ids = self.ids(data)
         for deal_id in ids:
             if deal_id in self.refuses:
                 return Simulation(None, self.refuses[deal_id], "execution reverted")
-        return Simulation(21_000 + self.gas_per_item * len(ids))
+        return Simulation(21_000 + sum(self.gas_of.get(deal_id, self.gas_per_item) for deal_id in ids))
 
     def try_each(self, *, sender, to, calls, block):
         return [self.estimate(sender=sender, to=to, data=data) for data in calls]
@@ -93,17 +126,9 @@ class FakeNode:
     def send(self, raw: bytes):
         if self.down:
             return SendResult.TRANSIENT, "no connection"
-        decoded = TypedTransaction.from_bytes(HexBytes(raw))
-        fields = decoded.as_dict()
-        tx_hash = HexBytes(decoded_hash(raw)).to_0x_hex()
+        tx = decoded(raw)
+        tx_hash = tx.hash
         self.sends.append(tx_hash)
-        tx = Tx(
-            tx_hash,
-            int(fields["nonce"]),
-            "0x" + bytes(fields["data"]).hex(),
-            int(fields["maxFeePerGas"]),
-            int(fields["maxPriorityFeePerGas"]),
-        )
         if self.answers:
             result, message = self.answers.pop(0)
             if result is not SendResult.ACCEPTED:
@@ -132,19 +157,25 @@ class FakeNode:
         self.number += 1
         self.block_hash(self.number)
         for tx in sorted(self.pool.values(), key=lambda tx: tx.nonce):
-            if tx.nonce == self.nonce and tx.max_fee >= self.base_fee:
+            if tx.nonce == self.nonce and tx.max_fee >= (self.base_fee or 0):
                 del self.pool[tx.hash]
                 self.nonce += 1
                 succeeded = tx.hash not in self.reverting
                 self.mined[tx.hash] = Receipt(self.number, self.block_hash(self.number), succeeded)
                 if succeeded:
-                    self.closed.update(
-                        {
-                            i: (REFUNDED if tx.data[:10] == REFUND_BATCH else SLASHED)
-                            for i in self.ids(tx.data)
-                            if i not in self.closed
-                        }
-                    )
+                    for part in self.parts(tx.data):
+                        self._apply(part)
+
+    def _apply(self, part: Part) -> None:
+        self.done.append(part)
+        if part.amount is None:
+            self.closed.setdefault(part.deal.id, part.outcome)
+            return
+        token = self.settlement_token
+        self.came[part.deal.id, part.tranche] += part.amount
+        self.wallets[token, part.deal.seller] -= part.amount
+        self.allowances[token, part.deal.seller] -= part.amount
+        self.approvals[part.deal.seller, part.deal.market, token] -= part.amount
 
     def reorg(self, depth: int, *, keeps_pool: bool) -> None:
         """Takes back the last `depth` blocks; their transactions wait again, or are forgotten."""
@@ -184,35 +215,76 @@ class FakeNode:
             final_number=self.number - final_depth,
         )
 
+    def parts(self, data: str) -> Iterator[Part]:
+        """What a call does; nothing for an empty one."""
+        body = "0x" + data[10:]
+        selector = data[:10]
+        if selector == SLASH_BATCH:
+            for item in words.result([f"{bindings.TrancheOf.ABI_TYPE}[]"], body)[0]:
+                yield Part(SLASHED, bindings.Deal.from_abi(item[0]), item[1])
+        elif selector == REFUND_BATCH:
+            for item in words.result([f"{bindings.Deal.ABI_TYPE}[]"], body)[0]:
+                yield Part(REFUNDED, bindings.Deal.from_abi(item))
+        elif selector == MULTICALL:
+            for inner in words.result(["bytes[]"], body)[0]:
+                yield from self.parts(words.hexed(inner))
+        elif selector == DELIVER_FOR:
+            item = bindings.Delivery.from_abi(words.result([bindings.Delivery.ABI_TYPE], body)[0])
+            yield Part(DELIVERED, item.deal, item.tranche, item.amount, item.to_escrow)
+        elif selector in CLOSES:
+            yield Part(CLOSES[selector], bindings.Deal.from_abi(words.result([bindings.Deal.ABI_TYPE], body)[0]))
+
     def ids(self, data: str) -> list[str]:
-        """The deals of a batch call; none for an empty one."""
-        if data[:10] == SLASH_BATCH:
-            items = words.result([f"{bindings.TrancheOf.ABI_TYPE}[]"], "0x" + data[10:])[0]
-            return [words.hexed(item[0][0]) for item in items]
-        if data[:10] == REFUND_BATCH:
-            items = words.result([f"{bindings.Deal.ABI_TYPE}[]"], "0x" + data[10:])[0]
-            return [words.hexed(item[0]) for item in items]
-        return []
+        """The deals of a call; none for an empty one."""
+        return [part.deal.id for part in self.parts(data)]
 
     def _view(self, call: str) -> str:
-        deal_id = "0x" + call[10:74]
-        if call[:10] == DEALS:
+        selector, deal_id = call[:10], "0x" + call[10:74]
+        if selector == DEALS:
             if deal_id in self.unknown:
                 return f"0x{0:064x}"
             return f"0x{self.closed[deal_id]:064x}" if deal_id in self.closed else OPEN_DEAL
+        if selector == AUTO_DELIVER:
+            seller, market, token = words.result(["address", "bytes32", "address"], "0x" + call[10:])
+            return f"0x{self.approvals[seller, words.hexed(market), token]:064x}"
+        if selector == DELIVERED_OF:
+            return f"0x{self.came[deal_id, int(call[74:138], 16)]:064x}"
         return f"0x{0:064x}"
+
+    def _token_view(self, token: str, data: str) -> str | None:
+        table = {BALANCE_OF: self.wallets, ALLOWANCE: self.allowances}[data[:10]]
+        return f"0x{table[token, '0x' + data[34:74]]:064x}" if token == self.settlement_token else None
 
     def _up(self) -> None:
         if self.down:
             raise NodeUnavailableError("no connection")
 
 
-def decoded_hash(raw: bytes) -> bytes:
-    from eth_utils.crypto import keccak
+def decoded(raw: bytes) -> Tx:
+    """A raw transaction of either kind."""
+    tx_hash = words.hexed(keccak(raw))
+    if raw[0] > 0x7F:
+        nonce, price, _gas, _to, _value, data, *_signature = rlp.decode(raw)
+        return Tx(tx_hash, int.from_bytes(nonce), words.hexed(data), int.from_bytes(price), int.from_bytes(price))
+    fields = TypedTransaction.from_bytes(HexBytes(raw)).as_dict()
+    return Tx(
+        tx_hash,
+        int(fields["nonce"]),
+        words.hexed(fields["data"]),
+        int(fields["maxFeePerGas"]),
+        int(fields["maxPriorityFeePerGas"]),
+    )
 
-    return keccak(raw)
 
-
+NO_DEAL = bindings.Deal(*["0x" + "00" * 32] * 2, *["0x" + "00" * 20] * 3, *[0] * 4, *["0x" + "00" * 32] * 2, 0)
 DEALS = bindings.encode_deals("0x" + "00" * 32)[:10]
 SLASH_BATCH = bindings.encode_slash_batch([])[:10]
 REFUND_BATCH = bindings.encode_refund_batch([])[:10]
+MULTICALL = bindings.encode_multicall([])[:10]
+DELIVER_FOR = bindings.encode_deliver_for(bindings.Delivery(NO_DEAL, to_escrow=False, tranche=0, amount=0))[:10]
+CLOSES = {
+    bindings.encode_finalize(NO_DEAL)[:10]: DELIVERED,
+    bindings.encode_rule_timeout(NO_DEAL)[:10]: TIMED_OUT,
+}
+AUTO_DELIVER = bindings.encode_auto_deliver("0x" + "00" * 20, "0x" + "00" * 32, "0x" + "00" * 20)[:10]
+DELIVERED_OF = bindings.encode_delivered("0x" + "00" * 32, 0)[:10]

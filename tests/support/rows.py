@@ -68,7 +68,7 @@ def market(on: Chain, *, status: int = MarketStatus.OPEN, **values: object) -> M
     )
 
 
-def event(on: Chain, *, block_number: int = 5, name: str = "Filled") -> ChainEvent:
+def event(on: Chain, *, block_number: int = 5, name: str = "Filled", **about: object) -> ChainEvent:
     block, _ = Block.objects.get_or_create(
         chain=on,
         number=block_number,
@@ -86,6 +86,7 @@ def event(on: Chain, *, block_number: int = 5, name: str = "Filled") -> ChainEve
         data=b"",
         name=name,
         args={},
+        **about,
     )
 
 
@@ -106,7 +107,9 @@ def terms(of: Market, **values: object) -> SettlementTerms:
         "period": 0,
         "final_at": START,
     }
-    return SettlementTerms.objects.create(market=of, event=event(of.chain, name="Proposed"), **{**defaults, **values})
+    return SettlementTerms.objects.create(
+        market=of, event=event(of.chain, name="Proposed", market_id=of.market_id), **{**defaults, **values}
+    )
 
 
 def deal(of: Market, *, block_number: int = 5, **values: object) -> Deal:
@@ -124,14 +127,15 @@ def deal(of: Market, *, block_number: int = 5, **values: object) -> Deal:
         "seller_ref": ZERO_HASH,
         "opened_at": START - 100,
     }
+    deal_id = values.get("deal_id", defaults["deal_id"])
     if values.get("outcome", DealOutcome.OPEN) != DealOutcome.OPEN:
-        values.setdefault("closed_event", event(of.chain, name="Settled"))
+        values.setdefault("closed_event", event(of.chain, name="Settled", deal_id=deal_id))
         amounts = {**defaults, **values}
         values.setdefault("paid_to_seller", amounts["payment"] + amounts["collateral"] + amounts.get("bond", 0))
     return Deal.objects.create(
         chain=of.chain,
         market=of,
         pay_token=of.pay_token,
-        opened_event=event(of.chain, block_number=block_number),
+        opened_event=event(of.chain, block_number=block_number, deal_id=deal_id),
         **{**defaults, **values},
     )

@@ -102,7 +102,7 @@ class Venue:
         )  # fmt: skip
         ChainCursor.objects.get_or_create(chain=self.chain, tip_number=10, tip_hash=rows.word(10), announce_from=0)
         self.signer = Signer.objects.create(
-            chain=self.chain, address=f"0x{0xB0000000 + n:040x}", halted="Unknown answer"
+            chain_id=self.chain.chain_id, address=f"0x{0xB0000000 + n:040x}", halted="Unknown answer"
         )
         self.attempt = Attempt.objects.create(
             signer=self.signer, nonce=n, tx_hash=rows.word(n << 56), raw=b"\x02" * 5000, to=rows.ESCROW, calldata=b"",

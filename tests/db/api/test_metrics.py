@@ -119,11 +119,12 @@ def test_intents_by_state_with_the_age_of_the_oldest(client, chain):
 def test_signers(client, chain):
     of = {"chain": "31337", "signer": KEEPER}
     signer = Signer.objects.create(
-        chain_id=chain.chain_id, address=KEEPER, next_nonce=9, final_nonce=4, balance_floor=10**17, notice="Paused."
-    )
+        chain_id=chain.chain_id, address=KEEPER, next_nonce=9, final_nonce=4, balance_floor=10**17, balance=3 * 10**17,
+        notice="Paused.",
+    )  # fmt: skip
     found = scrape(client)
-    names = ["halted", "notice", "unfinal_transactions", "balance_floor_wei"]
-    assert [value(found, f"forelock_signer_{name}", **of) for name in names] == [0, 1, 5, 10**17]
+    names = ["halted", "notice", "unfinal_transactions", "balance_floor_wei", "balance_wei"]
+    assert [value(found, f"forelock_signer_{name}", **of) for name in names] == [0, 1, 5, 10**17, 3 * 10**17]
     Signer.objects.filter(pk=signer.pk).update(halted="A stranger's nonce.", next_nonce=None)
     found = scrape(client)
     assert value(found, "forelock_signer_halted", **of) == 1

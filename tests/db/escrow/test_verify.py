@@ -47,7 +47,7 @@ def lived(chain, fake):
     mine(chain, fake, *LIFE[:-1], [APPROVED])
     chain.refresh_from_db()
     final = Block.objects.get(chain=chain, number=chain.final_number, canonical=True)
-    signer = Signer.objects.create(chain=chain, address=KEEPER, final_nonce=1, next_nonce=3)
+    signer = Signer.objects.create(chain_id=chain.chain_id, address=KEEPER, final_nonce=1, next_nonce=3)
     done = attempt(signer, 0, block_number=final.number, block_hash=final.hash, succeeded=True)
     attempt(signer, 1)
     attempt(signer, 2, block_number=chain.head_number, block_hash=chain.head_hash, succeeded=True)

@@ -133,5 +133,5 @@ def test_planning_many_deals_takes_a_fixed_number_of_statements(chain, market, d
     rows.terms(market)
     for _ in range(30):
         rows.deal(market)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(11):
         assert plan(chain_id=chain.pk) == 30
