@@ -1,47 +1,85 @@
-"""A chain of fake blocks that forks when told, and nodes that answer about it with the faults real ones have."""
+"""A chain of fake blocks that forks when told, and a node that answers about it with the faults real ones have."""
 
 import random
-from dataclasses import dataclass
-from hashlib import sha256
+from collections import deque
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
+from escrow.chain.blooms import mask_of
 from escrow.chain.client import RangeWidth, RpcError, RpcFault
 from escrow.contracts import bindings
-from tests.sim.fake_escrow import FakeEscrow, State
+from tests.sim.facts import Changes, Facts, Key
+from tests.sim.fake_escrow import FakeEscrow
 from tests.support.escrow_logs import encode_event
 
 ESCROW = "0x" + "e5" * 20
 STRANGE_TOPIC = "0x" + "5a" * 32
+BLOOM = hex(mask_of(ESCROW))
+NO_PARENT = "0x" + "00" * 32
+_hashes = count(1)  # of all chains, so that no two blocks have the same
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True, eq=False)
 class FakeBlock:
+    """`changes` is what the block did to the facts, `mark` their fingerprint after it, `count` the logs up to its end."""
+
     number: int
     hash: str
-    parent_hash: str
+    parent: "FakeBlock | None"
     timestamp: int
     logs: list[dict[str, Any]]
-    state: State  # after the block
+    events: list[bindings.Event]
+    changes: Changes
+    mark: int
+    count: int = field(init=False)
+    header: dict[str, Any] = field(init=False)
 
-    @property
-    def header(self) -> dict[str, Any]:
-        return {
+    def __post_init__(self) -> None:
+        self.count = len(self.logs) + (self.parent.count if self.parent is not None else 0)
+        self.header = {
             "number": hex(self.number),
             "hash": self.hash,
             "parentHash": self.parent_hash,
             "timestamp": hex(self.timestamp),
+            "logsBloom": BLOOM if self.logs else "0x0",
         }
+
+    @property
+    def parent_hash(self) -> str:
+        return NO_PARENT if self.parent is None else self.parent.hash
+
+    def branch(self) -> list["FakeBlock"]:
+        """From the first block up to this one."""
+        blocks, block = [], self
+        while block is not None:
+            blocks.append(block)
+            block = block.parent
+        return blocks[::-1]
+
+    def facts(self) -> dict[Key, Any]:
+        """What is true after this block."""
+        facts = Facts()
+        for block in self.branch():
+            facts.take_up(block.changes)
+        assert facts.mark == self.mark
+        return facts.values
 
 
 class FakeChain:
-    """`blocks` are canonical; orphans are gone, as on a real node."""
+    """`blocks` are canonical; orphans are gone from it, as on a real node, but not from `known`. At most `size` actions a block.
 
-    def __init__(self, rng: random.Random, escrow: FakeEscrow) -> None:
+    `lost`: the newest tips of branches that lost. `finalized`: the height that nodes call final.
+    """
+
+    def __init__(self, rng: random.Random, escrow: FakeEscrow, *, size: int = 8) -> None:
         self.rng = rng
         self.escrow = escrow
+        self.size = size
         self.blocks: list[FakeBlock] = []
         self.known: dict[str, FakeBlock] = {}  # every block there ever was, for comparing
-        self._forks = 0
+        self.lost: deque[FakeBlock] = deque(maxlen=6)
+        self.finalized = 0
         self.mine([])
 
     @property
@@ -51,34 +89,40 @@ class FakeChain:
     def mine(self, events: list[bindings.Event] | None = None) -> FakeBlock:
         """One more block, of random actions unless `events` are given."""
         number = len(self.blocks)
-        parent = self.blocks[-1].hash if self.blocks else "0x" + "00" * 32
-        events = self.escrow.block(8) if events is None else events
-        digest = sha256(f"{parent}|{self._forks}|{number}|{events!r}".encode()).hexdigest()
-        logs = [self._log(number, "0x" + digest, index, event) for index, event in enumerate(events)]
-        if self.rng.random() < 0.05:
+        block_hash = f"0x{next(_hashes):064x}"
+        self.escrow.now = timestamp = 1_000 + 2 * number
+        drawn = events is None
+        events = self.escrow.block(self.size) if events is None else events
+        logs = [self._log(number, block_hash, index, event) for index, event in enumerate(events)]
+        if drawn and self.rng.random() < 0.05:
             strange = {"topics": [STRANGE_TOPIC], "data": "0x"}
-            logs.append(self._place(number, "0x" + digest, len(logs), strange))
-        block = FakeBlock(number, "0x" + digest, parent, 1_000 + 2 * number, logs, self.escrow.snapshot())
+            logs.append(self._place(number, block_hash, len(logs), strange))
+        facts, parent = self.escrow.facts, self.blocks[-1] if self.blocks else None
+        block = FakeBlock(number, block_hash, parent, timestamp, logs, events, facts.close(), facts.mark)
         self.blocks.append(block)
         self.known[block.hash] = block
         return block
 
     def reorg(self, depth: int, length: int, *, empty: bool = False) -> None:
         """Replaces the last `depth` blocks by `length` others, of random actions or without any."""
-        self._forks += 1
-        del self.blocks[-depth:]
-        self.escrow.state = self.head.state
-        self.escrow.state = self.escrow.snapshot()
+        self.lost.append(self.head)
+        self._drop(len(self.blocks) - depth)
         for _ in range(length):
             self.mine([] if empty else None)
 
     def restore(self, branch: list[FakeBlock]) -> None:
         """Puts an earlier branch back, block for block: the fork that lost wins after all."""
-        first = branch[0].number
-        del self.blocks[first:]
+        self.lost.append(self.head)
+        self._drop(branch[0].number)
+        for block in branch:
+            self.escrow.facts.take_up(block.changes)
         self.blocks += branch
-        self.escrow.state = self.head.state
-        self.escrow.state = self.escrow.snapshot()
+
+    def _drop(self, number: int) -> None:
+        """Block `number` and all after it."""
+        for block in reversed(self.blocks[number:]):
+            self.escrow.facts.take_back(block.changes)
+        del self.blocks[number:]
 
     def _log(self, number: int, block_hash: str, index: int, event: bindings.Event) -> dict[str, Any]:
         topics, data = encode_event(event)
@@ -91,7 +135,7 @@ class FakeChain:
             "blockNumber": hex(number),
             "blockHash": block_hash,
             "logIndex": hex(index),
-            "transactionHash": "0x" + sha256(f"{block_hash}|{index}".encode()).hexdigest(),
+            "transactionHash": f"0x{index + 1:032x}{block_hash[34:]}",
             "removed": False,
         }
 
