@@ -11,8 +11,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
-from escrow.chain.client import ANSWER_TIMEOUT, Node, RpcError, RpcFault, seconds_left
-from escrow.chain.looking import Policy
+from escrow.chain.client import ANSWER_TIMEOUT, Call, Node, RpcError, RpcFault, seconds_left
+from escrow.chain.looking import Policy, final_calls, final_of
 from escrow.chain.planner import Extend, Header
 from escrow.chain.readings import (
     ChainMovedError,
@@ -85,26 +85,29 @@ def _result(width: int, future: Future[_Range], node: Node) -> _Range:
 def _read(node: Node, first: int, last: int, policy: Policy, others: Sequence[Node]) -> _Range:
     blocks = blocks_at(node, range(first, last + 1))
     headers = headers_of_range(blocks, first, last)
-    logs = checked_logs(_logs(node, headers, policy.escrow), headers, policy.escrow)
+    logs = checked_logs(_logs(node, headers, policy), headers, policy.escrow)
     if policy.check_blooms:
         doubt_emptiness(node, others, blocks, logs, policy.escrow)
     kept = {log.block_number for log in logs} | {last}
     return _Range(headers[0], Reading(tuple(header for header in headers if header.number in kept), logs))
 
 
-def _logs(node: Node, headers: Sequence[Header], escrow: str) -> list[Any]:
-    """By range, together with the proof that the same node knows the range's last block."""
+def _logs(node: Node, headers: Sequence[Header], policy: Policy) -> list[Any]:
+    """By range, together with the proof that the same node knows the range's last block, and calls it final. Behind one address
+    stand many machines: one that is stuck on a branch that lost may tell the range after another told what is final.
+    """
     first, last = headers[0].number, headers[-1]
     width = last.number - first + 1
-    query = {"address": escrow, "fromBlock": hex(first), "toBlock": hex(last.number)}
+    query = {"address": policy.escrow, "fromBlock": hex(first), "toBlock": hex(last.number)}
+    calls: list[Call] = [("eth_getLogs", [query]), ("eth_getBlockByNumber", [hex(last.number), False])]
     try:
-        answer, proof = node.batch([("eth_getLogs", [query]), ("eth_getBlockByNumber", [hex(last.number), False])])
+        answer, proof, *said = node.batch(calls + final_calls(policy))
     except RpcError as error:
         if error.fault in {RpcFault.RANGE_TOO_WIDE, RpcFault.TIMEOUT}:
             node.width.refuse(width)
         raise
-    if proof is None or header_of(proof).hash != last.hash:
-        raise ChainMovedError(f"{node.name} gave logs without knowing block {last.number}")
+    if proof is None or header_of(proof).hash != last.hash or final_of(said, policy)[0] < last.number:
+        raise ChainMovedError(f"{node.name} gave logs without knowing block {last.number} as final")
     logs = list_of(answer)
     node.width.accept(width, logs=len(logs))
     return logs

@@ -15,6 +15,7 @@ from otc.core.models import Chain
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 16.0  # seconds; doubles with each failure in a row
 LONGEST_RETRY_AFTER = 300.0  # seconds: what a node may ask for
 MOVES_FREE = 2  # times in a row that a node may contradict itself before it must rest: chains do move
+GIVEN_UP = 6  # failures in a row after which nobody waits for a node's word
 LAG = 3  # blocks behind the best endpoint, from which on another one is asked first
 SAVED_FOR = 5.0  # seconds for which a row that says nothing new is not written again
 PROBE_EVERY = 20.0  # seconds between looks at an endpoint that is not asked because others are better
@@ -36,6 +37,10 @@ class Endpoints(Protocol):
         """The node failed, lied or contradicted itself."""
         ...
 
+    def misses_one(self) -> bool:
+        """One that worked not long ago rests: it may contradict what the others say."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class GivenNodes:
@@ -49,6 +54,9 @@ class GivenNodes:
     def worked(self, node: Node, *, head: int, seconds: float) -> None: ...
 
     def failed(self, node: Node, fault: str, *, retry_after: float = 0.0) -> None: ...
+
+    def misses_one(self) -> bool:
+        return False
 
 
 MOVED = "moved"  # the fault of a node whose answers don't fit together
@@ -109,6 +117,10 @@ class ChainEndpoints:
         rest = pause_after(row.failures, fault, retry_after)
         row.retry_at = clock.now() + timedelta(seconds=rest) if rest else None
         self._save(row)
+
+    def misses_one(self) -> bool:
+        now = clock.now()
+        return any(row.failures < GIVEN_UP and self._rests(row, now) for row in self._rows.values())
 
     def probe(self) -> None:
         """Looks briefly at one endpoint that was not heard of for long, so that a better one is found again. Errors: none."""

@@ -1,6 +1,6 @@
 """One look at a node: its head, what is final by the chain's policy, and its headers at the heights of our window."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from escrow.chain.client import Call, Node
@@ -27,14 +27,12 @@ class Policy:
 def look(node: Node, window: TipWindow, policy: Policy) -> Remote:
     """What the planner needs to know of the node. Errors: RpcError."""
     tip = window.tip
-    calls: list[Call] = [("eth_getBlockByNumber", ["latest", False])]
-    if policy.finality is not Finality.DEPTH:
-        calls.append(("eth_getBlockByNumber", ["finalized", False]))
+    calls = final_calls(policy)
     if tip is not None:
         calls.append(("eth_getBlockByNumber", [hex(tip.number), False]))
     answers = node.batch(calls)
     head = header_of(answers[0])
-    final, final_hash = _final(head.number, answers[1:2], policy)
+    final, final_hash = final_of(answers[: len(final_calls(policy))], policy)
     headers = {head.number: head}
     if tip is None:
         return Remote(head, final, headers, final_hash)
@@ -48,16 +46,23 @@ def look(node: Node, window: TipWindow, policy: Policy) -> Remote:
     return Remote(head, final, headers, final_hash)
 
 
-def _final(head: int, tagged: Iterable[object], policy: Policy) -> Height:
-    """By the policy; `tagged` is the answer for the tag, which a young chain leaves empty."""
-    by_depth: Height = (head - policy.final_depth, None)
+def final_calls(policy: Policy) -> list[Call]:
+    """What to ask, to know what a node calls final: its head first."""
+    calls: list[Call] = [("eth_getBlockByNumber", ["latest", False])]
+    if policy.finality is not Finality.DEPTH:
+        calls.append(("eth_getBlockByNumber", ["finalized", False]))
+    return calls
+
+
+def final_of(answers: Sequence[object], policy: Policy) -> Height:
+    """What answers to `final_calls` say by the policy; a young chain has no tag yet. Negative: nothing. Errors: RpcError."""
+    by_depth: Height = (header_of(answers[0]).number - policy.final_depth, None)
     if policy.finality is Finality.DEPTH:
         return by_depth
     by_tag: Height = (-1, None)
-    for answer in tagged:
-        if answer is not None:
-            block = header_of(answer)
-            by_tag = (block.number, block.hash)
+    if answers[1] is not None:
+        block = header_of(answers[1])
+        by_tag = (block.number, block.hash)
     if policy.finality is Finality.TAG:
         return by_tag
     return by_tag if by_tag[0] <= by_depth[0] else by_depth
@@ -65,8 +70,4 @@ def _final(head: int, tagged: Iterable[object], policy: Policy) -> Height:
 
 def final_height(node: Node, policy: Policy) -> int:
     """What the node calls final by the policy; negative: nothing. Errors: RpcError."""
-    calls: list[Call] = [("eth_getBlockByNumber", ["latest", False])]
-    if policy.finality is not Finality.DEPTH:
-        calls.append(("eth_getBlockByNumber", ["finalized", False]))
-    answers = node.batch(calls)
-    return _final(header_of(answers[0]).number, answers[1:], policy)[0]
+    return final_of(node.batch(final_calls(policy)), policy)[0]

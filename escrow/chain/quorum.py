@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from escrow.chain.client import Node, RpcError, within
 from escrow.chain.health import Endpoints
-from escrow.chain.looking import Policy, final_height
+from escrow.chain.looking import Policy, final_calls, final_height, final_of
 from escrow.chain.planner import Remote, TipWindow
-from escrow.chain.readings import headers_at
+from escrow.chain.readings import header_of
 
 VOICE_SECONDS = 1.0  # for each answer of another endpoint
 
@@ -30,12 +30,14 @@ def confirmed(remote: Remote, node: Node, endpoints: Endpoints, window: TipWindo
     height = min(voices[policy.final_quorum - 1][0], remote.head.number)
     if height <= window.final:
         return undecided
-    ours = _hash_at(node, height)
+    ours = _final_hash(node, height, policy)
+    if ours is None:
+        return undecided
     agreeing = 1
     for final, other in voices:
         if other is not node and final >= height:
-            agreeing += _says(other, height, ours, endpoints)
-    if ours is None or agreeing < policy.final_quorum:
+            agreeing += _says(other, height, ours, endpoints, policy)
+    if agreeing < policy.final_quorum:
         return undecided
     return replace(remote, final=height, final_hash=ours)
 
@@ -49,14 +51,20 @@ def _asked(other: Node, endpoints: Endpoints, policy: Policy) -> int | None:
         return None
 
 
-def _says(other: Node, height: int, expected: str | None, endpoints: Endpoints) -> bool:
+def _says(other: Node, height: int, expected: str, endpoints: Endpoints, policy: Policy) -> bool:
     try:
         with within(VOICE_SECONDS):
-            return _hash_at(other, height) == expected
+            return _final_hash(other, height, policy) == expected
     except RpcError as error:
         endpoints.failed(other, error.fault, retry_after=error.retry_after)
         return False
 
 
-def _hash_at(node: Node, height: int) -> str | None:
-    return next((header.hash for header in headers_at(node, [height])), None)
+def _final_hash(node: Node, height: int, policy: Policy) -> str | None:
+    """The hash of the block that the node calls final at `height`; None when it doesn't. Asked at once: behind one address stand many
+    machines, and what one calls final is not what another has there.
+    """
+    block, *said = node.batch([("eth_getBlockByNumber", [hex(height), False]), *final_calls(policy)])
+    if block is None or final_of(said, policy)[0] < height:
+        return None
+    return header_of(block).hash

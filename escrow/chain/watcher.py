@@ -107,7 +107,7 @@ def step(store: Store, endpoints: Endpoints, *, until: float = 0.0) -> StepResul
         if result.outcome is Outcome.HALTED:
             forked.append(node)
         idle.append(result)
-    return _nothing_done(store, idle)
+    return _nothing_done(store, idle, missing=endpoints.misses_one())
 
 
 def _failed(error: RpcError | ChainMovedError, node: Node, endpoints: Endpoints) -> StepResult:
@@ -122,11 +122,13 @@ def _failed(error: RpcError | ChainMovedError, node: Node, endpoints: Endpoints)
     return StepResult(Outcome.WAITING, str(error))
 
 
-def _nothing_done(store: Store, idle: Sequence[StepResult]) -> StepResult:
-    """All nodes waited, failed or called for a halt."""
+def _nothing_done(store: Store, idle: Sequence[StepResult], *, missing: bool) -> StepResult:
+    """All nodes waited, failed or called for a halt. Nothing is halted while the word of one is `missing`: a machine that is stuck
+    on a branch that lost must not stop us because the others failed a moment ago.
+    """
     answered = [result for result in idle if result.outcome is Outcome.HALTED]
     waiting = [result for result in idle if result.outcome is Outcome.WAITING]
-    if answered and not waiting:
+    if answered and not waiting and not missing:
         store.halt(answered[0].detail)
         return StepResult(Outcome.HALTED, answered[0].detail)
     detail = "; ".join(result.detail for result in idle) or "no endpoint is configured, or all of them rest"
