@@ -185,6 +185,35 @@ def test_beat_wakes_every_active_chain_that_runs(chain, monkeypatch):
     assert woken == [(chain.pk,)]
 
 
+@pytest.mark.parametrize(("spacing", "stays"), [(1, True), (2, True), (3, False), (12, False)])
+def test_a_reader_stays_with_a_chain_whose_blocks_come_fast(chain, monkeypatch, spacing, stays):
+    for number in range(tasks.FAST_BLOCKS):
+        Block.objects.create(
+            chain=chain, number=number, hash=word(number), parent_hash=word(0), timestamp=spacing * number
+        )
+    time, looks = [0.0], []
+
+    def look(_pk, **_options):
+        looks.append(time[0])
+        return StepResult(Outcome.LEVEL)
+
+    monkeypatch.setattr(tasks.clock, "monotonic", lambda: time[0])
+    monkeypatch.setattr(tasks.clock, "wait", lambda seconds: time.__setitem__(0, time[0] + seconds))
+    monkeypatch.setattr(tasks, "watch", look)
+    tasks.watch_chain(chain.pk)
+    assert len(looks) == (7 if stays else 1)
+    assert looks[-1] < tasks.STAY + tasks.LOOK_EVERY
+
+
+@pytest.mark.parametrize("outcome", [Outcome.BUSY, Outcome.HALTED, Outcome.WAITING])
+def test_a_reader_stays_only_while_it_is_level_with_the_head(chain, monkeypatch, outcome):
+    looks = []
+    monkeypatch.setattr(tasks, "watch", lambda _pk, **_options: looks.append(1) or StepResult(outcome))
+    monkeypatch.setattr(tasks, "_is_fast", lambda _pk: True)
+    tasks.watch_chain(chain.pk)
+    assert looks == [1]
+
+
 @pytest.mark.parametrize("behind", [True, False])
 def test_a_reader_that_is_behind_wakes_itself(chain, monkeypatch, behind):
     woken = []

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 # by name, so that the kernel imports no bench: module of `run() -> list[Row]`
 BENCHES = {
     "gas": "otc.bench.gas",
+    "live": "otc.bench.live",
 }
 
 
