@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {ICourtAdapter} from "@escrow/interfaces/ICourtAdapter.sol";
+import {IEscrow, IOTCErrors, IOTCEscrow, IVenue, Venue} from "./support/Venue.sol";
+import {Court} from "./support/Court.sol";
+import {WeirdToken} from "./support/Tokens.sol";
+import {Vm, vm} from "./support/Vm.sol";
+
+/// @dev Calls back when ether comes.
+contract Returning {
+    address public target;
+    bytes public attack;
+    bytes public attackError;
+
+    function strike(address target_, bytes calldata attack_) external {
+        (target, attack) = (target_, attack_);
+    }
+
+    function send(address to, bytes calldata data) external payable {
+        (bool success, bytes memory answer) = to.call{value: msg.value}(data);
+        if (!success) {
+            assembly ("memory-safe") {
+                revert(add(answer, 0x20), mload(answer))
+            }
+        }
+    }
+
+    receive() external payable {
+        (, attackError) = target.call(attack);
+    }
+}
+
+/// @title Changes of one place in the contracts that no test of a single function noticed.
+contract EdgesTest is Venue {
+    bytes32 private constant LOCKED = bytes32(IVenue.ReentrancyGuardReentrantCall.selector);
+
+    // ------------------------------------------------------------------ the lock
+
+    /// @dev Arguments of zeros: the lock comes before they are looked at.
+    function zeros(bytes4 selector) private pure returns (bytes memory) {
+        return abi.encodePacked(selector, new bytes(2_048));
+    }
+
+    /// @dev The token is called inside a deposit, and is the owner too.
+    function test_every_function_that_changes_state_is_locked() external {
+        WeirdToken weird = new WeirdToken();
+        weird.mint(keeper, RICH);
+        vm.startPrank(owner);
+        escrow.setPayToken(address(weird), true);
+        escrow.transferOwnership(address(weird));
+        vm.stopPrank();
+        vm.prank(address(weird));
+        escrow.acceptOwnership();
+        vm.prank(keeper);
+        weird.approve(address(escrow), RICH);
+        bytes4[39] memory locked = [
+            IEscrow.deposit.selector, IEscrow.depositWithPermit.selector, IEscrow.withdraw.selector,
+            IEscrow.createMarket.selector, IEscrow.veto.selector, IEscrow.extend.selector,
+            IEscrow.proposeCancel.selector, IEscrow.withdrawCancel.selector, IEscrow.confirmCancel.selector,
+            IEscrow.fill.selector, IEscrow.fillBatch.selector, IEscrow.matchOffers.selector,
+            IEscrow.cancel.selector, IEscrow.invalidateNonces.selector, IEscrow.bumpEpoch.selector,
+            IEscrow.slash.selector, IEscrow.slashBatch.selector, IEscrow.refund.selector,
+            IEscrow.refundBatch.selector, IEscrow.mutualClose.selector, IEscrow.attest.selector,
+            IEscrow.dispute.selector, IEscrow.finalize.selector, IEscrow.rule.selector,
+            IEscrow.appeal.selector, IEscrow.ruleTimeout.selector, IEscrow.transferPosition.selector,
+            IEscrow.fillResale.selector, IEscrow.setFee.selector, IEscrow.setPayToken.selector,
+            IEscrow.setGuardian.selector, IEscrow.setFeeRecipient.selector, IEscrow.pauseEntry.selector,
+            IEscrow.collectFees.selector, IOTCEscrow.propose.selector, IOTCEscrow.deliver.selector,
+            IOTCEscrow.deliverBatch.selector, IOTCEscrow.setAutoDeliver.selector, IOTCEscrow.deliverFor.selector
+        ];
+        for (uint256 i = 0; i < locked.length; ++i) {
+            weird.strike(address(escrow), zeros(locked[i]));
+            vm.prank(keeper);
+            escrow.deposit(address(weird), 1, keeper);
+            eq(bytes32(bytes4(weird.attackError())), LOCKED, "by the lock");
+        }
+        eq(escrow.balances(address(weird), keeper), locked.length, "the outer calls went on");
+    }
+
+    // ------------------------------------------------------------------ the court
+
+    function test_the_court_adapter_is_announced_and_locked() external {
+        Court court = new Court();
+        vm.recordLogs();
+        ICourtAdapter adapter =
+            ICourtAdapter(deploy("CourtAdapter", abi.encode(escrow, court, bytes("general"), "ipfs://question")));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        eq(logs.length, 1, "one event");
+        eq(logs[0].topics[0], keccak256("MetaEvidence(uint256,string)"), "MetaEvidence");
+        eq(uint256(logs[0].topics[1]), 0, "of all disputes");
+        eq(keccak256(logs[0].data), keccak256(abi.encode("ipfs://question")), "what the jurors are asked");
+
+        terms = attestedTerms();
+        terms.arbitrator = address(adapter);
+        market = escrow.createMarket(terms);
+        IEscrow.Deal[3] memory deals = [openDeal(), openDeal(), openDeal()];
+        IEscrow.SettlementTerms memory s = plainSettlement();
+        s.token = address(0);
+        settle(s);
+        Returning caller = new Returning();
+        bytes4[3] memory locked =
+            [ICourtAdapter.raise.selector, ICourtAdapter.appeal.selector, ICourtAdapter.enforce.selector];
+        for (uint256 i = 0; i < 3; ++i) {
+            dispute(seller, deals[i]);
+            caller.strike(address(adapter), zeros(locked[i]));
+            caller.send{value: 3 ether}(address(adapter), abi.encodeCall(ICourtAdapter.raise, (deals[i], terms)));
+            eq(bytes32(bytes4(caller.attackError())), LOCKED, "by the lock");
+            eq(address(caller).balance, 2 ether * (i + 1), "the rest came back");
+        }
+    }
+
+    // ------------------------------------------------------------------ settlements and deliveries
+
+    function test_the_longest_vesting_is_allowed() external {
+        vm.prank(resolver);
+        escrow.propose(terms, vested(2, 5_000, uint32(3650 * DAY)));
+        eq(escrow.settlementOf(market).period, 3650 * DAY, "ten years after the first");
+    }
+
+    function test_an_attested_market_has_one_tranche() external {
+        useAttested();
+        IEscrow.SettlementTerms memory s = vested(2, 5_000, uint32(DAY));
+        s.token = address(0);
+        bytes memory data = abi.encodeCall(IOTCEscrow.propose, (terms, s));
+        refused(resolver, data, err(IOTCErrors.BadSettlement.selector, bytes32("tranches")));
+    }
+
+    function test_deliverFor_takes_no_more_than_is_left() external {
+        IEscrow.Deal memory deal = openDeal();
+        vm.prank(seller);
+        escrow.setAutoDeliver(market, address(drop), RICH);
+        settle();
+        escrow.deliverFor(delivery(deal, 100e18));
+        bytes memory more = abi.encodeCall(IOTCEscrow.deliverFor, (delivery(deal, 200e18 + 1)));
+        refused(keeper, more, err(IOTCErrors.TooMuch.selector, 200e18 + 1, 200e18));
+    }
+}
