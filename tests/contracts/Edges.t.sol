@@ -110,6 +110,39 @@ contract EdgesTest is Venue {
         }
     }
 
+    function test_what_the_court_adapter_logs() external {
+        Court court = new Court();
+        ICourtAdapter adapter =
+            ICourtAdapter(deploy("CourtAdapter", abi.encode(escrow, court, bytes("general"), "ipfs://question")));
+        terms = attestedTerms();
+        terms.arbitrator = address(adapter);
+        market = escrow.createMarket(terms);
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory s = plainSettlement();
+        s.token = address(0);
+        settle(s);
+        dispute(seller, deal);
+        vm.recordLogs();
+        adapter.raise{value: 1 ether}(deal, terms);
+        logged(vm.getRecordedLogs(), "Dispute(address,uint256,uint256,uint256)", abi.encode(court, 0), abi.encode(0, deal.id));
+        court.give(0, 2);
+        vm.warp(block.timestamp + 3 days + 1);
+        vm.recordLogs();
+        court.execute(0);
+        logged(vm.getRecordedLogs(), "Ruling(address,uint256,uint256)", abi.encode(court, 0), abi.encode(2));
+        vm.recordLogs();
+        adapter.enforce(deal, terms);
+        logged(vm.getRecordedLogs(), "Enforced(bytes32,uint256,uint256,uint256)", abi.encode(deal.id, 0), abi.encode(2, 1_550));
+    }
+
+    /// @dev The last of the logs.
+    function logged(Vm.Log[] memory logs, string memory name, bytes memory topics, bytes memory data) private pure {
+        Vm.Log memory last = logs[logs.length - 1];
+        bytes memory wanted = abi.encodePacked(keccak256(bytes(name)), topics);
+        eq(keccak256(abi.encodePacked(last.topics)), keccak256(wanted), name);
+        eq(keccak256(last.data), keccak256(data), name);
+    }
+
     // ------------------------------------------------------------------ settlements and deliveries
 
     function test_the_longest_vesting_is_allowed() external {
