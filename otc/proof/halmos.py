@@ -2,37 +2,43 @@
 
 A check is *proved* when every path was walked and no solver query gave up, *refuted* when there is a counterexample,
 *undecided* when the time was over. What is planted must be refuted, else the run fails: it would prove anything.
+
+Outcomes are kept below var/proof/halmos, apart for each byte code and its checks: a run goes on where another was ended, and
+tries again what that left undecided in less time.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
-from otc.proof import project, symbolic, tools
+from otc.core import clock
+from otc.proof import project, report, symbolic, tools
 from otc.stack.layout import PROJECT
 
 TESTS = PROJECT / "tests" / "symbolic"
 SOLVER_SECONDS = 60  # for one assertion on one path
 LOOP = 3  # times that a loop is walked
 CUT = "loop-bound"  # in halmos' warning that a loop was walked LOOP times and not to its end
-PROVED, REFUTED, UNDECIDED = "proved", "refuted", "undecided"
-PLANTED = re.compile(r"^(PlantedTest|ReachableTest)\.|\.check_false_")
+PROVED, REFUTED, UNDECIDED, NOT_RUN = "proved", "refuted", "undecided", "not run"
+PLANTED = re.compile(r"^(PlantedTest|Reachable\w*Test)\.|\.check_false_")
 COLOUR = re.compile(r"\x1b\[\d*m")
 RESULT = re.compile(
     r"^\[(?P<word>[A-Z]+)\] (?P<name>check_\w+)\(.* \(paths: (?P<paths>\d+), time: (?P<seconds>[\d.]+)s[,)]"
 )
+# As halmos does it, which finds nothing left to compile then: its time is not a check's.
+BUILD = ["forge", "build", "--ast", "--root", ".", "--extra-output", "storageLayout", "metadata"]
 CHECK = re.compile(r"^\s*function (check_\w+)\(", re.MULTILINE)
 CONTRACT = re.compile(r"^contract (\w+Test) is", re.MULTILINE)
 
@@ -43,6 +49,8 @@ class Outcome:
     verdict: str
     seconds: float
     detail: str
+    limit: int = 0  # the seconds that it had
+    load: float = 0.0
 
     @property
     def planted(self) -> bool:
@@ -66,36 +74,53 @@ def checks() -> list[str]:
     return found
 
 
-def run(say: Callable[[str], None], *, only: str = "", seconds: int = 300, jobs: int = 1) -> int:
-    """Runs the checks whose name contains `only`; 1 when one is wrong."""
+def run(say: Callable[[str], None], *, only: str = "", seconds: int = 300, figures: bool = False) -> int:
+    """Runs the checks whose name contains `only` and that are not decided yet; 1 when one is wrong."""
     wanted = [name for name in checks() if only in name]
     if not wanted:
         say(f"no check is named like {only}")
         return 1
     binaries = tools.ready("halmos")
-    with tempfile.TemporaryDirectory(prefix="run-", dir=tools.folder("halmos")) as name:
-        folder = Path(name)  # of this run alone
+    folder = tools.folder("halmos") / f"run-{_digest()}"
+    results = folder / "results.jsonl"
+    if not results.exists():
         prepare(folder)
-        return _run(say, wanted, folder, binaries, seconds, jobs)
-
-
-def _run(
-    say: Callable[[str], None], wanted: Sequence[str], folder: Path, binaries: Path, seconds: int, jobs: int
-) -> int:
+        results.touch()
+    known = _known(results)
     environment = {**project.environment(binaries), "PYTHONUNBUFFERED": "1", "COLUMNS": "400"}
-    subprocess.run(["forge", "build", "--ast"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-
+    subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     by_contract: dict[str, list[str]] = {}
     for name in wanted:
-        by_contract.setdefault(name.split(".")[0], []).append(name)
+        if name in known and (known[name].verdict != UNDECIDED or known[name].limit >= seconds):
+            _tell(say, known[name])
+        else:
+            by_contract.setdefault(name.split(".")[0], []).append(name)
+    for contract, names in by_contract.items():
+        for outcome in _contract(contract, names, folder, environment, seconds):
+            known[outcome.name] = outcome
+            with results.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(asdict(outcome)) + "\n")
+            _tell(say, outcome)
+    for line in summary(known):
+        say(line)
+    if figures:
+        report.write("halmos", summary(known))
+    return 1 if any(outcome.wrong for outcome in known.values()) else 0
 
-    def one(contract: str) -> list[Outcome]:
-        return list(_told(say, _contract(contract, by_contract[contract], folder, environment, seconds)))
 
-    began = time.monotonic()
-    with ThreadPoolExecutor(jobs) as pool:
-        outcomes = [outcome for found in pool.map(one, by_contract) for outcome in found]
-    return _summary(say, outcomes, time.monotonic() - began)
+def _digest() -> str:
+    """Of all that an outcome stands on: the byte code, the checks, and how they are run."""
+    parts = [
+        symbolic.ARTIFACT.read_bytes(),
+        symbolic.RIGHTS.read_bytes(),
+        *(path.read_bytes() for path in sorted(TESTS.glob("*.sol"))),
+    ]
+    return hashlib.sha256(b"".join([*parts, " ".join(_command("", [])).encode()])).hexdigest()[: report.DIGITS]
+
+
+def _known(results: Path) -> dict[str, Outcome]:
+    entries = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    return {entry["name"]: Outcome(**entry) for entry in entries}
 
 
 def prepare(folder: Path) -> None:
@@ -103,16 +128,16 @@ def prepare(folder: Path) -> None:
     project.make(folder, more=project.OPTIMIZED)
     shutil.copytree(TESTS, folder / "test", dirs_exist_ok=True)
     shutil.copytree(project.CONTRACTS / "src" / "interfaces", folder / "src" / "interfaces")
-    code = json.loads(symbolic.ARTIFACT.read_text(encoding="utf-8"))["bytecode"].removeprefix("0x")
-    shipped = f'// SPDX-License-Identifier: MIT\npragma solidity ^0.8.30;\n\nbytes constant SHIPPED = hex"{code}";\n'
+    shipped = "// SPDX-License-Identifier: MIT\npragma solidity ^0.8.30;\n\n"
+    for name, artifact in (("SHIPPED", symbolic.ARTIFACT), ("SHIPPED_RIGHTS", symbolic.RIGHTS)):
+        code = json.loads(artifact.read_text(encoding="utf-8"))["bytecode"].removeprefix("0x")
+        shipped += f'bytes constant {name} = hex"{code}";\n'
     (folder / "test" / "Shipped.sol").write_text(shipped, encoding="utf-8")
 
 
-def _told(say: Callable[[str], None], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    for outcome in outcomes:
-        mark = "WRONG" if outcome.wrong else "planted" if outcome.planted else ""
-        say(f"{outcome.verdict:<10}{outcome.seconds:>7.1f} s  {outcome.name}  {outcome.detail} {mark}".rstrip())
-        yield outcome
+def _tell(say: Callable[[str], None], outcome: Outcome) -> None:
+    mark = "WRONG" if outcome.wrong else "planted" if outcome.planted else ""
+    say(f"{outcome.verdict:<10}{outcome.seconds:>7.1f} s  {outcome.name}  {outcome.detail} {mark}".rstrip())
 
 
 def _contract(
@@ -128,13 +153,18 @@ def _contract(
                 if last:
                     yield last
                 left.remove(found[0])
-                last = Outcome(f"{contract}.{found[0]}", *found[1:])
+                last = Outcome(f"{contract}.{found[0]}", *found[1:], seconds, _load())
             elif last and CUT in line:  # it is told after the result
                 last = replace(last, verdict=UNDECIDED if last.verdict == PROVED else last.verdict, detail=CUT)
         if last:
             yield last
         if left:
-            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), f"no result, or not in {seconds} s")
+            detail = f"no result, or not in {seconds} s"
+            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), detail, seconds, _load())
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 1)
 
 
 def _command(contract: str, functions: Sequence[str]) -> list[str]:
@@ -191,18 +221,29 @@ def parse(line: str) -> tuple[str, str, float, str] | None:
     return match["name"], verdict, float(match["seconds"]), detail
 
 
-def _summary(say: Callable[[str], None], outcomes: Sequence[Outcome], seconds: float) -> int:
-    real = [outcome for outcome in outcomes if not outcome.planted]
-    planted = [outcome for outcome in outcomes if outcome.planted]
-    proved = sum(outcome.verdict == PROVED for outcome in real)
-    undecided = [outcome.name for outcome in real if outcome.verdict == UNDECIDED]
-    refuted = sum(outcome.verdict == REFUTED for outcome in planted)
-    say(
-        f"=== {proved} of {len(real)} properties proved, {len(undecided)} undecided, "
-        f"{len(real) - proved - len(undecided)} refuted; {refuted} of {len(planted)} planted ones refuted; {seconds:.0f} s ==="
-    )
-    if undecided:
-        say(f"undecided, so not claimed: {', '.join(undecided)}")
-    for function, reason in symbolic.LEFT_OUT.items():
-        say(f"left out: {function}: {reason}")
-    return 1 if any(outcome.wrong for outcome in outcomes) else 0
+def summary(known: Mapping[str, Outcome]) -> list[str]:
+    """Figures of all checks, as lines of Markdown; what has not been run on this byte code is called not run."""
+    names = checks()
+    loads = sorted(outcome.load for outcome in known.values()) or [0.0]
+    lines = [
+        (
+            f"{clock.now():%d %B %Y}, {os.cpu_count()} cores with a load of {loads[0]:.0f} to {loads[-1]:.0f}, "
+            f"{report.byte_code()}, at most {max((outcome.limit for outcome in known.values()), default=0)} s for a check, "
+            f"{sum(outcome.seconds for outcome in known.values()):.0f} s in all."
+        ),
+        "",
+        "| contract | checks | proved | refuted | undecided | not run |",
+        "|---|---|---|---|---|---|",
+    ]
+    open_ones: list[str] = []
+    for contract in dict.fromkeys(name.split(".")[0] for name in names):
+        mine = [name for name in names if name.startswith(f"{contract}.")]
+        counts = Counter(known[name].verdict if name in known else NOT_RUN for name in mine)
+        row = [counts[verdict] for verdict in (PROVED, REFUTED, UNDECIDED, NOT_RUN)]
+        lines.append(f"| `{contract}` | {len(mine)} | {' | '.join(map(str, row))} |")
+        for verdict in (UNDECIDED, NOT_RUN):
+            those = [name for name in mine if (known[name].verdict if name in known else NOT_RUN) == verdict]
+            if those:
+                short = ", ".join(f"`{name.split('check_')[1]}`" for name in those)
+                open_ones += ["", f"`{contract}`, {verdict}, so not claimed: {short}."]
+    return lines + open_ones

@@ -67,7 +67,9 @@ OPERATORS: dict[str, Operator] = {
     "outcome": _swap(OUTCOMES),
     "status": _swap([("OPEN", "PROPOSED"), ("CANCELLED", "CANCEL_PROPOSED"), ("BY_BUYER", "BY_SELLER")]),
     "drop check": _replace(
-        r"^(\s*)(?:(?:else )?if \(.*\) revert \w+\(.*\)|_(?:require|not|check|term)\w*\(.*\));$", r"\1"
+        r"^(\s*)(?:(?:else )?if \(.*\) (?:revert \w+\(.*\)|_revert\w+\(.*\)|return \"\w+\")"
+        r"|_(?:require|not|after|check)\w*\(.*\));$",
+        r"\1",
     ),
     "drop credit": _replace(
         r"^(\s*)(?:if \([^;]*\) )?(?:_(?:credit|debit)\(.*\)|(?:fees|liabilities)\[.*\] [+-]?= .*);$", r"\1"

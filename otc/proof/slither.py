@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from otc.proof import project, tools
+from otc.core import clock
+from otc.proof import project, report, tools
 from otc.stack.errors import StackError
 
 ANSWERS = Path(__file__).with_name("slither.json")
 Finding = tuple[str, str]  # detector, and the function or variable that it names
 
 
-def run(say: Callable[[str], None]) -> int:
+def run(say: Callable[[str], None], *, figures: bool = False) -> int:
     """1 when there is a finding without an answer, or an answer without a finding."""
     found = findings(analyse())
     answered = answers()
@@ -28,9 +29,14 @@ def run(say: Callable[[str], None]) -> int:
     for check, place in gone:
         say(f"STALE     {check}: {place}: answered, but no longer found")
     checks = Counter(check for check, _ in found)
-    say(
-        f"=== {len(found)} findings ({', '.join(f'{n} {check}' for check, n in sorted(checks.items()))}), {len(new)} new ==="
+    line = (
+        f"{clock.now():%d %B %Y}, {report.byte_code()}: {len(found)} findings "
+        f"({', '.join(f'{n} {check}' for check, n in sorted(checks.items()))}); "
+        f"{len(new)} without an answer, {len(gone)} answers without a finding."
     )
+    say(line)
+    if figures:
+        report.write("slither", [line])
     return 1 if new or gone else 0
 
 

@@ -2,8 +2,9 @@
 pragma solidity ^0.8.30;
 
 import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
+import {IRightsEscrow} from "@escrow/interfaces/IRightsEscrow.sol";
 import {Plain} from "./Plain.sol";
-import {SHIPPED} from "./Shipped.sol";
+import {SHIPPED, SHIPPED_RIGHTS} from "./Shipped.sol";
 
 interface Vm {
     function prank(address sender) external;
@@ -40,7 +41,7 @@ abstract contract Symbolic {
     uint256 internal feeBps;
 
     function setUp() public {
-        bytes memory code = abi.encodePacked(SHIPPED, abi.encode(address(0xA11), address(0xA12), address(0xA13)));
+        bytes memory code = abi.encodePacked(shipped(), abi.encode(address(0xA11), address(0xA12), address(0xA13)));
         address built;
         assembly ("memory-safe") {
             built := create(0, add(code, 0x20), mload(code))
@@ -50,6 +51,10 @@ abstract contract Symbolic {
         svm.enableSymbolicStorage(address(escrow));
         plain = new Plain();
         svm.enableSymbolicStorage(address(plain));
+    }
+
+    function shipped() internal pure virtual returns (bytes memory) {
+        return SHIPPED;
     }
 
     /// @dev Any caller but the escrow itself, any second, and somebody else who has no code and a balance of any token.
@@ -136,5 +141,25 @@ abstract contract Symbolic {
         (uint8 status, uint256 proposedAt, uint256 longStop) = escrow.marketStatus(l.market);
         seen[10] = keccak256(abi.encode(status, proposedAt, longStop));
         seen[11] = keccak256(abi.encode(escrow.settlementOf(l.market)));
+    }
+}
+
+/// @title The same with the byte code of RightsEscrow, and any right that is kept for somebody else.
+abstract contract SymbolicRights is Symbolic {
+    uint256 internal right;
+    uint256 internal kept;
+
+    function shipped() internal pure override returns (bytes memory) {
+        return SHIPPED_RIGHTS;
+    }
+
+    function lookAtRights() internal {
+        look();
+        right = svm.createUint256("right");
+        kept = IRightsEscrow(address(escrow)).rights(token, right, victim);
+    }
+
+    function nothingHandedOut() internal view {
+        assert(IRightsEscrow(address(escrow)).rights(token, right, victim) >= kept);
     }
 }

@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from otc.proof import mutation, operators
+from otc.proof import compiling, mutation, operators
+from otc.proof.mutation import TESTS
 
 
 def changes(line):
@@ -81,28 +85,76 @@ def test_a_mutant_changes_its_line_only():
         operators.apply("a\nb\nc\n", mutant)
 
 
+def test_a_check_in_either_form_is_dropped():
+    for line in (
+        'if (a == 0) return "field";',
+        "if (a == 0) _revertMismatch(id);",
+        "_after(until);",
+        "_notAfter(until);",
+    ):
+        assert ("drop check", "") in changes(line)
+
+
 def test_the_same_sources_give_the_same_mutants_with_names_of_their_own():
-    first = mutation.all_mutants()
-    assert first == mutation.all_mutants()
-    assert len(first) > 300
+    sources = compiling.sources()
+    first = mutation.all_mutants(sources)
+    assert first == mutation.all_mutants(sources)
+    assert len(first) > 800
     assert len({(found.name, found.after) for found in first}) == len(first)
     assert {found.operator for found in first} == operators.OPERATORS.keys()
 
 
+def test_every_file_that_is_mutated_has_tests_that_are_asked_first():
+    files = {mutant.file for mutant in mutation.all_mutants(compiling.sources())}
+    assert files == mutation.FIRST.keys()
+    contracts = set(
+        re.findall(r"^contract (\w+)Test is", "".join(map(Path.read_text, TESTS.glob("*.t.sol"))), re.MULTILINE)
+    )
+    assert {name for names in mutation.FIRST.values() for name in names.split("|")} <= contracts
+
+
 def test_a_sample_can_be_drawn_again_and_all_means_all():
-    found = mutation.all_mutants()
+    found = mutation.all_mutants(compiling.sources())
     drawn = mutation.chosen(found, only="", sample=20, seed=7, every=False)
     assert len(drawn) == 20
     assert drawn == mutation.chosen(found, only="", sample=20, seed=7, every=False)
     assert drawn != mutation.chosen(found, only="", sample=20, seed=8, every=False)
-    assert mutation.chosen(found, only="", sample=20, seed=7, every=True) == found
+    every = mutation.chosen(found, only="", sample=20, seed=7, every=True)
+    assert every[:20] == drawn
+    assert set(every) == set(found)
 
 
-def test_a_survivor_fails_the_run_and_a_killed_mutant_does_not():
-    mutant = operators.Mutant("A.sol", 1, "sign", "x = a + b;", "x = a - b;", 8)
-    survived = mutation.Verdict(mutant, mutation.SURVIVED, 1, "")
-    killed = mutation.Verdict(mutant, mutation.KILLED, 1, "a test")
-    said = []
-    assert mutation._summary(said.append, [killed], 1) == 0
-    assert mutation._summary(said.append, [killed, survived], 1) == 1
-    assert "1 of 2 killed, 1 survived" in "\n".join(said)
+def verdict(mutant, name, by=""):
+    return mutation.Verdict(mutant, name, 1.0, by, "", 2.0)
+
+
+def test_the_figures_tell_killed_and_explained_ones_apart(monkeypatch):
+    first = operators.Mutant("A.sol", 1, "sign", "  x = a + b;", "  x = a - b;", 8)
+    second = operators.Mutant("A.sol", 2, "sign", "  y = a + b;", "  y = a - b;", 8)
+    found = [verdict(first, mutation.KILLED, "A.t.sol:ATest [FAIL]"), verdict(second, mutation.SURVIVED)]
+    monkeypatch.setattr(mutation, "explained", lambda: {("A.sol", "y = a + b;", "y = a - b;"): "why"})
+    said = "\n".join(mutation.summary(found, 9))
+    assert "2 of 9 mutants judged, 2 compile, **1 killed (50.0 %)**, 1 survived, 1 of those explained (" in said
+    assert "| sign | 1 | 1 | 0 |" in said
+
+
+def test_each_explanation_is_of_a_mutant_that_is_made():
+    made = {mutation.key(mutant) for mutant in mutation.all_mutants(compiling.sources())}
+    assert mutation.explained().keys() <= made
+    assert all(len(reason) > 40 for reason in mutation.explained().values())
+
+
+def test_a_verdict_stands_while_the_test_that_gave_it_is_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutation, "TESTS", tmp_path)
+    (tmp_path / "support").mkdir()
+    support, killer, other = tmp_path / "support" / "Venue.sol", tmp_path / "A.t.sol", tmp_path / "B.t.sol"
+    support.write_text("contract Venue {}")
+    killer.write_text('import {Venue} from "./support/Venue.sol";\ncontract ATest is Venue {}')
+    other.write_text("contract BTest {}")
+    by = "A.t.sol:ATest [FAIL] test_a()"
+    killed, survived = mutation.rests_on(by), mutation.rests_on("")
+    other.write_text("contract BTest { uint256 changed; }")
+    assert mutation.rests_on(by) == killed
+    assert mutation.rests_on("") != survived
+    support.write_text("contract Venue { uint256 changed; }")
+    assert mutation.rests_on(by) != killed

@@ -1,34 +1,44 @@
+import pytest
+
 from otc.proof import halmos, symbolic
+
+ABI = symbolic.committed_abi()
+RIGHTS = symbolic.committed_abi(symbolic.RIGHTS)
 
 
 def test_the_committed_checks_are_what_the_abi_gives():
     text = symbolic.GENERATED.read_text(encoding="utf-8")
-    assert text == symbolic.source(symbolic.committed_abi()), "manage.py prove halmos --write"
+    assert text == symbolic.source(ABI, RIGHTS), "manage.py prove halmos --write"
+
+
+def checked(contract):
+    return {name.split("check_")[1] for name in halmos.checks() if name.startswith(f"{contract}.")}
 
 
 def test_every_changing_function_is_checked_or_left_out_with_a_reason():
-    names = {entry["name"] for entry in symbolic.functions(symbolic.committed_abi())}
+    names = {entry["name"] for entry in symbolic.functions(ABI)}
     for contract in ("KeepsTest", "SolventTest", "ReachableTest"):
-        checked = {name.split("check_")[1] for name in halmos.checks() if name.startswith(f"{contract}.")}
-        assert checked | symbolic.LEFT_OUT.keys() == names
-    assert all(symbolic.LEFT_OUT.values())
+        assert checked(contract) | symbolic.LEFT_OUT.keys() == names
+    own = {entry["name"] for entry in symbolic.of_rights_alone(ABI, RIGHTS)}
+    for contract in ("RightsTest", "ReachableRightsTest"):
+        assert checked(contract) | symbolic.RIGHTS_LEFT_OUT.keys() == own
+    assert all((symbolic.LEFT_OUT | symbolic.RIGHTS_LEFT_OUT).values())
 
 
 def test_named_functions_exist():
-    names = {entry["name"] for entry in symbolic.functions(symbolic.committed_abi())}
+    names = {entry["name"] for entry in symbolic.functions(ABI)}
     assert {*symbolic.OWNERS, *symbolic.SIGNED, *symbolic.FEE_MOVES, *symbolic.LEFT_OUT} <= names
 
 
 def test_a_new_function_changes_the_checks():
     new = {"type": "function", "name": "sweep", "stateMutability": "nonpayable", "inputs": []}
-    text = symbolic.source([*symbolic.committed_abi(), new])
-    assert text.count('call(abi.encodeWithSignature("sweep()"))') == 3
-    assert text != symbolic.source(symbolic.committed_abi())
+    assert symbolic.source([*ABI, new], RIGHTS).count('call(abi.encodeWithSignature("sweep()"))') == 3
+    assert symbolic.source(ABI, [*RIGHTS, new]).count('call(abi.encodeWithSignature("sweep()"))') == 2
 
 
 def test_a_view_gets_no_check():
     seen = {"type": "function", "name": "look", "stateMutability": "view", "inputs": []}
-    assert symbolic.source([*symbolic.committed_abi(), seen]) == symbolic.source(symbolic.committed_abi())
+    assert symbolic.source([*ABI, seen], RIGHTS) == symbolic.source(ABI, RIGHTS)
 
 
 def test_a_planted_check_that_holds_is_wrong_and_one_that_is_refuted_is_right():
@@ -41,10 +51,48 @@ def test_a_planted_check_that_holds_is_wrong_and_one_that_is_refuted_is_right():
 def test_a_property_is_wrong_when_refuted_and_not_claimed_when_undecided():
     name = "KeepsTest.check_fill"
     assert halmos.Outcome(name, halmos.REFUTED, 1, "").wrong
-    said = []
-    assert halmos._summary(said.append, [halmos.Outcome(name, halmos.UNDECIDED, 1, "")], 1) == 0
-    assert any(line.startswith("undecided, so not claimed: KeepsTest.check_fill") for line in said)
-    assert halmos._summary(said.append, [halmos.Outcome(name, halmos.REFUTED, 1, "")], 1) == 1
+    undecided = halmos.Outcome(name, halmos.UNDECIDED, 1, "")
+    assert not undecided.wrong
+    lines = halmos.summary({name: undecided})
+    assert "`KeepsTest`, undecided, so not claimed: `fill`." in lines
+    assert any(line.startswith("`KeepsTest`, not run, so not claimed: `acceptOwnership`") for line in lines)
+
+
+@pytest.fixture
+def ran(tmp_path, monkeypatch):
+    """The names of the checks that halmos was asked for; it proves all that have an even length of name."""
+    asked = []
+
+    def contract(name, names, folder, environment, seconds):
+        asked.extend(names)
+        for check in names:
+            verdict = halmos.UNDECIDED if len(check) % 2 else halmos.PROVED
+            yield halmos.Outcome(check, verdict, 1.0, "", seconds, 1.0)
+
+    monkeypatch.setattr(halmos, "_contract", contract)
+    monkeypatch.setattr(halmos, "prepare", lambda folder: folder.mkdir())
+    monkeypatch.setattr(halmos.tools, "ready", lambda tool: tmp_path)
+    monkeypatch.setattr(halmos.tools, "folder", lambda tool: tmp_path)
+    monkeypatch.setattr(halmos, "BUILD", ["true"])
+    return asked
+
+
+def test_a_run_goes_on_where_another_was_ended_and_gives_more_time_to_what_is_undecided(ran):
+    def run(seconds):
+        ran.clear()
+        assert halmos.run(lambda line: None, only="OwnerTest", seconds=seconds) == 0
+        return list(ran)
+
+    first = run(10)
+    assert len(first) == len(symbolic.OWNERS)
+    assert run(10) == []
+    assert run(20) == [name for name in first if len(name) % 2]
+
+
+def test_a_refuted_property_fails_the_run(ran, monkeypatch):
+    wrong = halmos.Outcome("OwnerTest.check_setFee", halmos.REFUTED, 1.0, "")
+    monkeypatch.setattr(halmos, "_contract", lambda *arguments: iter([wrong]))
+    assert halmos.run(lambda line: None, only="OwnerTest.check_setFee") == 1
 
 
 def test_results_are_read_from_what_halmos_prints():

@@ -16,9 +16,9 @@ PROOFS = {
     "invariants": "otc.proof.invariants",
 }
 OPTIONS = {
-    "halmos": ("only", "seconds", "jobs"),
-    "slither": (),
-    "mutation": ("only", "sample", "seed", "jobs", "every"),
+    "halmos": ("only", "seconds", "figures"),
+    "slither": ("figures",),
+    "mutation": ("only", "sample", "seed", "every", "figures"),
     "invariants": (),
 }
 
@@ -31,16 +31,18 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=[*PROOFS, "all"])
         parser.add_argument("--only", default="", help="halmos, mutation: what has this in its name")
         parser.add_argument("--seconds", type=int, default=300, help="halmos: limit of one check")
-        parser.add_argument("--jobs", type=int, default=1, help="halmos, mutation: how many at once")
         parser.add_argument("--sample", type=int, default=40, help="mutation: how many mutants")
         parser.add_argument("--seed", type=int, default=1, help="mutation: which sample")
         parser.add_argument("--all", dest="every", action="store_true", help="mutation: every mutant")
+        parser.add_argument(
+            "--figures", action="store_true", help="write the figures into docs/verification.md (not of invariants)"
+        )
         parser.add_argument("--write", action="store_true", help="halmos: write the generated checks, and run nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["write"]:
             symbolic = importlib.import_module("otc.proof.symbolic")
-            symbolic.GENERATED.write_text(symbolic.source(symbolic.committed_abi()), encoding="utf-8")
+            symbolic.GENERATED.write_text(symbolic.source(symbolic.committed_abi(), symbolic.committed_abi(symbolic.RIGHTS)), encoding="utf-8")
             return
         names = list(PROOFS) if options["what"] == "all" else [options["what"]]
         failed = []

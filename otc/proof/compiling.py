@@ -1,0 +1,71 @@
+"""The shipped sources, as the committed compiler's inputs hold them, compiled once more: without the optimizer.
+
+The optimizer does not change what the code does, takes most of the time, and would move the places of a mutant.
+"""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from escrow.contracts import build
+from otc.proof import project
+from otc.stack.errors import StackError
+
+CONTRACTS = ("OTCEscrow", "RightsEscrow", "CourtAdapter")
+OURS = "src/"
+SETTINGS = {
+    "evmVersion": "cancun",
+    "optimizer": {"enabled": False},
+    "viaIR": True,  # the older pipeline refuses the sources as too deep
+    "metadata": {"bytecodeHash": "none", "appendCBOR": False},
+}
+Error = Mapping[str, Any]
+
+
+def sources() -> dict[str, str]:
+    """All that the contracts are made of, by the compiler's names."""
+    found: dict[str, str] = {}
+    for name in CONTRACTS:
+        request = json.loads(build.input_path(name).read_text(encoding="utf-8"))
+        found |= {unit: entry["content"] for unit, entry in request["sources"].items()}
+    return dict(sorted(found.items()))
+
+
+def trees(texts: Mapping[str, str]) -> tuple[dict[str, Any], list[Error]]:
+    """The syntax tree of each unit, and the compiler's errors."""
+    output = _ask(texts, {"*": {"": ["ast"]}})
+    return {unit: entry["ast"] for unit, entry in output.get("sources", {}).items() if "ast" in entry}, _errors(output)
+
+
+def codes(texts: Mapping[str, str]) -> tuple[dict[str, str], list[Error]]:
+    """The creation code of each contract (hex), none when there are errors."""
+    places = {build.TARGETS[name]: name for name in CONTRACTS}
+    output = _ask(texts, {unit: {name: ["evm.bytecode.object"]} for unit, name in places.items()})
+    errors = _errors(output)
+    if errors:
+        return {}, errors
+    return {name: output["contracts"][unit][name]["evm"]["bytecode"]["object"] for unit, name in places.items()}, []
+
+
+def _ask(texts: Mapping[str, str], selection: Mapping[str, Any]) -> dict[str, Any]:
+    request = {
+        "language": "Solidity",
+        "sources": {unit: {"content": text} for unit, text in texts.items()},
+        "settings": {**SETTINGS, "outputSelection": selection},
+    }
+    done = subprocess.run(
+        [build.node(), str(project.CONTRACTS / "solc-wrapper.js"), "--standard-json"],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise StackError(f"the compiler did not start; run `npm ci` in the project's folder.\n{done.stderr[-2000:]}")
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _errors(output: Mapping[str, Any]) -> list[Error]:
+    return [entry for entry in output.get("errors", []) if entry["severity"] == "error"]
