@@ -146,6 +146,8 @@ contract EdgesTest is Venue {
     // ------------------------------------------------------------------ settlements and deliveries
 
     function test_the_longest_vesting_is_allowed() external {
+        bytes memory data = abi.encodeCall(IOTCEscrow.propose, (terms, vested(3, 5_000, uint32(1825 * DAY + 1))));
+        refused(resolver, data, err(IOTCErrors.BadSettlement.selector, bytes32("period")));
         vm.prank(resolver);
         escrow.propose(terms, vested(2, 5_000, uint32(3650 * DAY)));
         eq(escrow.settlementOf(market).period, 3650 * DAY, "ten years after the first");

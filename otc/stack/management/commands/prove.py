@@ -42,7 +42,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["write"]:
             symbolic = importlib.import_module("otc.proof.symbolic")
-            symbolic.GENERATED.write_text(symbolic.source(symbolic.committed_abi(), symbolic.committed_abi(symbolic.RIGHTS)), encoding="utf-8")
+            symbolic.GENERATED.write_text(
+                symbolic.source(symbolic.committed_abi(), symbolic.committed_abi(symbolic.RIGHTS)), encoding="utf-8"
+            )
             return
         names = list(PROOFS) if options["what"] == "all" else [options["what"]]
         failed = []
