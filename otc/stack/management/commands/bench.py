@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 
 # by name, so that the kernel imports no bench: module of `run() -> list[Row]`
 BENCHES = {
+    "checks": "otc.bench.checks",
     "gas": "otc.bench.gas",
     "live": "otc.bench.live",
 }
