@@ -14,6 +14,7 @@ from escrow.keeper.node import Simulation
 from escrow.keeper.sizing import FIRST_GUESS, first_count, half, next_count
 from escrow.keeper.step import Step
 from escrow.models import Deal, DealOutcome
+from otc.core.models import Chain
 
 LAST_OUTCOME = max(DealOutcome.values)
 # Refusals that only say that the facts have moved on since the plan; every other one is a disagreement for a person.
@@ -163,7 +164,9 @@ def _judge_refused(step: Step, items: Sequence[Item], together: Simulation) -> b
 
 
 def _write_refused(step: Step, refused: Sequence[tuple[Item, Simulation]]) -> None:
-    """Moot when the facts have moved; a delivery that the seller's token refuses waits; all else is for a person."""
+    """Moot when the facts have moved; a delivery that the seller's token refuses waits; all else is for a person, once we have
+    folded the block it was judged at: before that it may be about what we have not read, or about another branch.
+    """
     moot: dict[int, str] = {}
     failed: dict[int, str] = {}
     waiting: dict[int, str] = {}
@@ -177,8 +180,14 @@ def _write_refused(step: Step, refused: Sequence[tuple[Item, Simulation]]) -> No
         else:
             failed[item.intent.pk] = text
     _close(step, moot, IntentState.MOOT)
-    _close(step, failed, IntentState.FAILED)
+    _close(step, failed, IntentState.FAILED if failed and _is_folded(step) else IntentState.MOOT)
     _wait(step, waiting)
+
+
+def _is_folded(step: Step) -> bool:
+    """Whether the fold has reached the block that the step is judged by, and stands on the node's branch."""
+    number, digest = Chain.objects.values_list("head_number", "head_hash").get(pk=step.chain.pk)
+    return number is not None and step.pulse.number <= number and step.node.block_hashes([number]) == [digest]
 
 
 def _decoded(revert_data: str) -> words.ContractError | None:

@@ -11,6 +11,7 @@ from escrow.contracts import structs
 from escrow.domain.duties import DELIVERIES, OF_PHASE, Due, Duty, duties_of_market
 from escrow.keeper.models import Intent, IntentState
 from escrow.models import AutoDelivery, ChainEvent, Deal, DealOutcome, DealPhase, DealTranche
+from otc.core.failpoints import reach
 from otc.core.locks import lock_rows
 from otc.core.models import Chain
 from points.models import Market
@@ -107,6 +108,7 @@ def _write(chain: Chain, due: Due, deals: QuerySet[Deal], fresh: Fresh) -> int:
         }
         written += _insert(chain, due, [deal_id for deal_id in chunk if deal_id not in judged])
         written += _take_up(chain, known, [deal_id for deal_id, found in judged.items() if _stale(chain, *found)])
+        reach("keeper.planned")
     return written
 
 

@@ -140,7 +140,7 @@ class People:
         self.offers = [self._offer(now, salt) for salt in range(1, OFFERS + 1)]
 
     def _offer(self, now: int, salt: int) -> SignedOffer:
-        place = self.chance.choice([self.places[name] for name in (TOKENS, TOKENS, TOKENS, VOID)])
+        place = self.chance.choice([self.places[name] for name in (TOKENS, TOKENS, ATTESTED, VOID)])
         units = self.chance.randint(3, 60)
         payment = units * self.chance.randint(1, 9) * USD + self.chance.randint(0, 999)
         offer = bindings.Offer(

@@ -8,6 +8,7 @@ from escrow.keeper.models import Attempt, Intent, IntentState, SendResult
 from escrow.keeper.policy import Policy
 from escrow.keeper.services import intent_retry
 from otc.core.errors import DomainError
+from otc.core.models import Chain
 from tests.support import rows
 from tests.support.keeper_node import GWEI, refusal
 from tests.support.keeper_steps import drive, mine, signer, states
@@ -116,6 +117,24 @@ def test_one_refused_item_does_not_hold_up_the_others(node, market, error, state
     assert drive(node).sent == 1
     assert Intent.objects.get(deal_id=bad.deal_id).state == state
     assert Intent.objects.get(deal_id=good.deal_id).state == IntentState.SENT
+
+
+def test_what_is_refused_ahead_of_the_fold_is_judged_again_when_the_fold_is_there(node, chain, deal):
+    """A reorganisation gives a deal another opening time, a change of hands another holder: the node knows before we do."""
+    node.refuses[deal.deal_id] = refusal("DealMismatch", b"\1" * 32)
+    node.mine()
+    drive(node)
+    assert states() == ["moot"]
+    node.refuses.clear()
+    node.fold(chain)
+    assert drive(node).sent == 1
+
+
+def test_what_is_refused_on_another_branch_is_no_persons_business(node, chain, deal):
+    node.refuses[deal.deal_id] = refusal("DealMismatch", b"\1" * 32)
+    Chain.objects.filter(pk=chain.pk).update(head_hash=rows.word(0xDEAD))
+    drive(node)
+    assert states() == ["moot"]
 
 
 def test_an_item_that_alone_needs_too_much_gas_fails(node, deal):
