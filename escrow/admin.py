@@ -17,10 +17,13 @@ from escrow.models import (
     Deal,
     DealTranche,
     DealTransfer,
+    DeliveredRight,
     EndpointHealth,
     Intent,
+    KeptRight,
     MarketRecord,
     Reorg,
+    RightMovement,
     SettlementTerms,
     Signer,
     Transfer,
@@ -110,6 +113,44 @@ class AutoDeliveryAdmin(PanelAdmin):
     address_lookups = ("seller", "token")
     hash_lookups = ("market_id",)
     scopes = {"market_id": "chain"}
+
+
+@admin.register(DeliveredRight)
+class DeliveredRightAdmin(PanelAdmin):
+    list_display = (
+        "id",
+        link_column("deal"),
+        "tranche",
+        hex_column("token"),
+        "right",
+        "amount",
+        "to_escrow",
+        link_column("event"),
+    )
+    list_select_related = ("deal", "event")
+    list_filter = ("to_escrow",)
+    ordering = ("-id",)
+    address_lookups = ("token",)
+    number_lookups = ("pk", "right")
+
+
+@admin.register(KeptRight)
+class KeptRightAdmin(PanelAdmin):
+    list_display = ("id", hex_column("user"), hex_column("token"), "right", "amount", link_column("chain"))
+    list_select_related = ("chain",)
+    list_filter = ("chain",)
+    ordering = ("-id",)
+    address_lookups = ("user", "token")
+    number_lookups = ("pk", "right")
+
+
+@admin.register(RightMovement)
+class RightMovementAdmin(PanelAdmin):
+    list_display = ("id", link_column("kept"), "incoming", "amount", link_column("event"))
+    list_select_related = ("kept", "event")
+    list_filter = ("incoming",)
+    ordering = ("-id",)
+    number_lookups = ("pk", "event")
 
 
 @admin.register(SettlementTerms)

@@ -29,12 +29,15 @@ __all__ = [
     "DealPhase",
     "DealTranche",
     "DealTransfer",
+    "DeliveredRight",
     "Depth",
     "EndpointHealth",
     "Intent",
     "IntentState",
+    "KeptRight",
     "MarketRecord",
     "Reorg",
+    "RightMovement",
     "SettlementTerms",
     "Signer",
     "Transfer",
@@ -89,10 +92,20 @@ class SettlementTerms(models.Model):
     period = models.PositiveIntegerField(help_text="Seconds between tranches.")
     final_at = models.PositiveBigIntegerField(help_text="Unix seconds: no veto from here on.")
     extended = models.BooleanField(default=False)
+    semi_fungible = models.BooleanField(
+        null=True,
+        help_text="Pieces of an ERC-1155, or of an ERC-721; null: the token is no right, or nothing is delivered.",
+    )
+    ids_root = Hash32Field(null=True, help_text="Merkle root of the ids that count; null: any id.")
     event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         verbose_name_plural = "settlement terms"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ids_root=None) | Q(semi_fungible__isnull=False), name="settlement_ids_are_of_rights"
+            ),
+        ]
 
 
 class Deal(models.Model):
@@ -208,7 +221,9 @@ class DealTranche(models.Model):
 
     deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="tranches")
     number = models.PositiveSmallIntegerField()
-    delivered = Uint256Field(default=0, help_text="Base units of the settlement token, measured at the receiver.")
+    delivered = Uint256Field(
+        default=0, help_text="Base units of the settlement token, or pieces of a right, measured at the receiver."
+    )
     outcome = models.PositiveSmallIntegerField(choices=DealOutcome, default=DealOutcome.OPEN)
 
     class Meta:
@@ -236,6 +251,9 @@ class DealTransfer(models.Model):
             models.CheckConstraint(
                 condition=Q(price__isnull=False) | Q(lister_pays=False), name="deal_transfer_gift_costs_nothing"
             ),
+            models.CheckConstraint(
+                condition=Q(side=0) | Q(price__isnull=False), name="deal_transfer_seller_has_collateral"
+            ),
         ]
         indexes = [
             models.Index(fields=["from_address", "id"], name="deal_transfer_by_from"),
@@ -244,6 +262,62 @@ class DealTransfer(models.Model):
 
     def __str__(self) -> str:
         return f"Transfer of place {self.side} in deal {self.deal_id}"
+
+
+class DeliveredRight(models.Model):
+    """Pieces of one right that came in a tranche of a deal."""
+
+    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="pieces")
+    event = models.OneToOneField(ChainEvent, on_delete=models.PROTECT, related_name="+")
+    tranche = models.PositiveSmallIntegerField()
+    token = AddressField()
+    right = Uint256Field(help_text="The id.")
+    amount = Uint256Field(help_text="Pieces, measured at the receiver; 1 of an ERC-721.")
+    to_escrow = models.BooleanField(help_text="Kept there for the buyer, else in his wallet.")
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"Right {self.right} of deal {self.deal_id}"
+
+
+class KeptRight(models.Model):
+    """How many pieces of a right the rights escrow keeps for a user: the sum of its movements. Not money: the ledger knows none of it.
+
+    A row of which all went out, or was taken back by a reorg, stays with 0.
+    """
+
+    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
+    token = AddressField()
+    right = Uint256Field(help_text="The id.")
+    user = AddressField()
+    amount = Uint256Field(default=0, help_text="Pieces, at depth seen.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["chain", "token", "right", "user"], name="kept_right_once"),
+        ]
+        indexes = [models.Index(fields=["user", "chain"], name="kept_right_by_user")]
+
+    def __str__(self) -> str:
+        return f"Kept right {self.pk}"
+
+
+class RightMovement(models.Model):
+    """What one event brought in for a user (a delivery into escrow) or took out (a withdrawal)."""
+
+    kept = models.ForeignKey(KeptRight, on_delete=models.PROTECT, related_name="movements")
+    event = models.OneToOneField(ChainEvent, on_delete=models.PROTECT, related_name="+")
+    amount = Uint256Field(help_text="Pieces.")
+    incoming = models.BooleanField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.CheckConstraint(condition=Q(amount__gt=0), name="right_movement_moves")]
+
+    def __str__(self) -> str:
+        return f"{'In' if self.incoming else 'Out'}: {self.amount} of {self.kept_id}"
 
 
 class AutoDelivery(models.Model):

@@ -6,14 +6,13 @@ from functools import cache
 from operator import attrgetter
 from typing import Any
 
-from escrow.contracts import bindings
+from escrow.contracts.events import EVENTS, Event
 
 
-def decode(topics: Sequence[str], data: str) -> bindings.Event | None:
-    """The event, or None when the contract's ABI has none of this topic. Errors: ValueError when malformed."""
-    if not topics or topics[0] not in bindings.EVENTS:
-        return None
-    return bindings.decode_event(topics, data)
+def decode(topics: Sequence[str], data: str) -> Event | None:
+    """The event, or None when the contracts' ABIs have none of this topic. Errors: ValueError when malformed."""
+    kind = EVENTS.get(topics[0]) if topics else None
+    return None if kind is None else kind.decode(topics, data)
 
 
 @cache

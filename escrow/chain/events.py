@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from escrow.chain.decoder import decode
 from escrow.chain.models import ChainEvent
-from escrow.contracts import bindings
+from escrow.contracts import bindings, rights_bindings
+from escrow.contracts.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class FoldEvent:
     block_number: int
     log_index: int
     tx_hash: str
-    event: bindings.Event
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ MarketEvent = (
     | bindings.CancelProposed
     | bindings.CancelWithdrawn
     | bindings.Cancelled
+    | rights_bindings.RightsProposed
 )
 DealEvent = (
     bindings.Matched
@@ -47,6 +49,7 @@ DealEvent = (
     | bindings.Attested
     | bindings.Disputed
     | bindings.Appealed
+    | rights_bindings.RightsDelivered
 )
 # These carry the deal's pre-image: from each on, its parties are those of `deal`.
 PlacingEvent = bindings.Filled | bindings.Transferred | bindings.Resold
@@ -55,7 +58,7 @@ PLACING_EVENTS = [kind.__name__ for kind in PlacingEvent.__args__]
 MARKET_EVENTS = [kind.__name__ for kind in MarketEvent.__args__]
 
 
-def subjects_of(event: bindings.Event | None) -> Subjects:
+def subjects_of(event: Event | None) -> Subjects:
     """The deal, market and offer of an event."""
     if isinstance(event, bindings.Filled):
         return Subjects(event.deal.id, event.deal.market, event.offer_hash)
@@ -70,7 +73,7 @@ def subjects_of(event: bindings.Event | None) -> Subjects:
     return NOTHING
 
 
-def deal_id_of(event: bindings.Event) -> str | None:
+def deal_id_of(event: Event) -> str | None:
     """The deal that an event opens or is about."""
     if isinstance(event, bindings.Filled):
         return event.deal.id

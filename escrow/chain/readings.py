@@ -8,7 +8,7 @@ from escrow.chain.blooms import blooms_of, suspects
 from escrow.chain.client import Node, RpcError, RpcFault
 from escrow.chain.decoder import decode
 from escrow.chain.planner import Header
-from escrow.contracts import bindings
+from escrow.contracts.events import Event
 
 
 class ChainMovedError(Exception):
@@ -25,7 +25,7 @@ class EscrowLog(NamedTuple):
     address: str
     topics: tuple[str, ...]
     data: str
-    event: bindings.Event | None
+    event: Event | None
 
     @property
     def name(self) -> str:

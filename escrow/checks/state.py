@@ -21,7 +21,10 @@ from escrow.models import (
     Deal,
     DealTranche,
     DealTransfer,
+    DeliveredRight,
+    KeptRight,
     MarketRecord,
+    RightMovement,
     SettlementTerms,
     Transfer,
     TransferState,
@@ -73,6 +76,8 @@ TERMS = [
     "period",
     "final_at",
     "extended",
+    "ids_root",
+    "semi_fungible",
 ]
 HASH_ROWS = (
     "SELECT count(*), coalesce(encode(sha256(string_agg(digest, ''::bytea ORDER BY digest)), 'hex'), '') FROM ("
@@ -134,7 +139,7 @@ def _read(chain: Chain) -> dict[str, QuerySet[Any, Any]]:
 
 
 def _folded(chain: Chain) -> dict[str, QuerySet[Any, Any]]:
-    """Deals, terms, approvals."""
+    """Deals, terms, rights, approvals."""
     return {
         "deals": Deal.objects.filter(chain=chain).values_list(
             *DEAL, *_place("opened_event__"), *_place("closed_event__")
@@ -152,6 +157,15 @@ def _folded(chain: Chain) -> dict[str, QuerySet[Any, Any]]:
             "price",
             "lister_pays",
             *_place("event__"),
+        ),
+        "pieces delivered": DeliveredRight.objects.filter(deal__chain=chain).values_list(
+            "deal__deal_id", "tranche", "token", "right", "amount", "to_escrow", *_place("event__")
+        ),
+        "rights kept": KeptRight.objects.filter(chain=chain, amount__gt=0).values_list(
+            "token", "right", "user", "amount"
+        ),
+        "rights moved": RightMovement.objects.filter(kept__chain=chain).values_list(
+            "kept__token", "kept__right", "kept__user", "amount", "incoming", *_place("event__")
         ),
         "approvals": AutoDelivery.objects.filter(chain=chain, amount__gt=0).values_list(
             "seller", "market_id", "token", "amount"

@@ -104,15 +104,20 @@ def apply_matched(deal: DealProgress, *, buy_hash: str) -> None:
     deal.matched = buy_hash
 
 
-def apply_moved(deal: DealProgress, *, side: int, holder: str, to: str, fixed: Fixed, places: Places) -> None:
+def apply_moved(
+    deal: DealProgress, *, side: int, holder: str, to: str, fixed: Fixed, places: Places, sold: bool
+) -> None:
     """The place `side` went from `holder` to `to`; `fixed` and `places` are of the new pre-image. Only a deal of an OPEN market
-    changes hands, so nothing of it was settled or attested. Errors: FoldError.
+    changes hands, so nothing of it was settled or attested. Only a buyer can give his place away: a seller's is sold to one who
+    brings the collateral. Errors: FoldError.
     """
     _require_open(deal, "a change of hands")
     if deal.tranches or deal.attestation.phase != NONE:
         raise FoldError("a change of hands of a deal that is being settled")
     if side not in {BUYER, SELLER}:
         raise FoldError(f"a change of hands of side {side}")
+    if side == SELLER and not sold:
+        raise FoldError("a seller's place was given away")
     before = deal.places
     if before.holder(side) != holder or to in {before.buyer, before.seller}:
         raise FoldError(f"the place of {before.holder(side)} went from {holder} to {to}")
@@ -181,6 +186,14 @@ def apply_delivered(deal: DealProgress, *, tranche: int, delivered: int) -> None
         raise FoldError(f"running total of tranche {tranche} falls from {progress.delivered} to {delivered}")
     progress.delivered = delivered
     deal.tranches[tranche] = progress
+
+
+def apply_rights_delivered(deal: DealProgress, *, tranche: int, amount: int, delivered: int) -> None:
+    """`amount` pieces of a right arrived; those above what was due don't count in `delivered`. Errors: FoldError."""
+    before = deal.tranche(tranche).delivered
+    if delivered > before + amount:
+        raise FoldError(f"{amount} pieces bring tranche {tranche} from {before} to {delivered}")
+    apply_delivered(deal, tranche=tranche, delivered=delivered)
 
 
 def apply_settled(

@@ -19,6 +19,14 @@ TRANSITIONS: dict[tuple[int, str], int] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Which pieces count: of an ERC-1155 or an ERC-721, and the Merkle root of their ids; None: any id."""
+
+    semi_fungible: bool
+    ids_root: str | None
+
+
 @dataclass(slots=True)
 class Settlement:
     """Proposed terms. `final_at`: unix seconds from which no veto is possible. `event`: key of the proposing event."""
@@ -28,6 +36,7 @@ class Settlement:
     final_at: int
     event: int
     extended: bool = False
+    rights: Rights | None = None
 
 
 @dataclass(slots=True)
@@ -43,3 +52,9 @@ class MarketProgress:
         if after is None:
             raise FoldError(f"a market in state {self.status} was {what}")
         self.status = after
+
+    def settles_in(self, rights: Rights) -> None:
+        """The terms just proposed are of rights. Errors: FoldError without such terms, and said twice."""
+        if self.status != PROPOSED or self.settlement is None or self.settlement.rights is not None:
+            raise FoldError(f"rights were named in state {self.status}")
+        self.settlement.rights = rights

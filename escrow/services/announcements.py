@@ -1,6 +1,6 @@
 """Outbox rows about facts of the chain: who is told what, and how deep it lies.
 
-Aggregates `deal:<id>`, `funds:<address>` and `approval:<address>` are written by the chain's one writer alone, `market:<id>` under
+Aggregates `deal:<id>`, `funds:<address>`, `rights:<address>` and `approval:<address>` are written by the chain's one writer alone, `market:<id>` under
 that market's row lock.
 Amounts are decimal strings of base units.
 """
@@ -13,10 +13,12 @@ from escrow.chain.decoder import as_json
 from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, deal_id_of, fold_events
 from escrow.chain.models import ChainEvent, Depth
 from escrow.contracts import bindings
+from escrow.contracts.events import Event
 from escrow.domain.ledger import FREE, AccountKey, Parties
 from escrow.models import Deal, SettlementTerms
 from escrow.services.auto_deliveries import ApprovalKey
 from escrow.services.ledger import PartiesOf
+from escrow.services.rights import RightKey
 from otc.core.chains import escrow_ref
 from otc.core.models import Chain
 from otc.core.outbox import NewEvent, outbox_add_locked
@@ -28,6 +30,7 @@ TYPES = {
     "Transferred": "deal.transferred",
     "Resold": "deal.resold",
     "Delivered": "deal.delivered",
+    "RightsDelivered": "deal.delivered",
     "Settled": "deal.settled",
     "Attested": "deal.attested",
     "Disputed": "deal.disputed",
@@ -115,6 +118,18 @@ class Announcements:
                 }
                 self.rows.append(NewEvent("funds.changed", f"funds:{key.owner}", payload, Depth.SEEN))
 
+    def rights(self, kept: Mapping[RightKey, int]) -> None:
+        """rights.changed: how many pieces of a right the escrow keeps for a wallet."""
+        for key, amount in kept.items():
+            payload = {
+                **escrow_ref(self.chain),
+                "address": key.user,
+                "token": key.token,
+                "right": str(key.right),
+                "kept": str(amount),
+            }
+            self.rows.append(NewEvent("rights.changed", f"rights:{key.user}", payload, Depth.SEEN))
+
     def approvals(self, left: Mapping[ApprovalKey, int]) -> None:
         """approval.changed: how much of a token anyone may still deliver for a seller."""
         for key, amount in left.items():
@@ -140,7 +155,7 @@ def events_between(chain: Chain, above: int, upto: int) -> list[FoldEvent]:
     return fold_events(rows.order_by("block_number", "log_index"))
 
 
-def _deal_id(event: bindings.Event) -> str:
+def _deal_id(event: Event) -> str:
     deal_id = deal_id_of(event)
     if deal_id is None:
         raise TypeError(f"{type(event).__name__} is not about a deal")

@@ -6,10 +6,10 @@ from typing import NamedTuple
 from django.db import connection
 
 from escrow.chain.events import FoldEvent
-from escrow.contracts import bindings
+from escrow.contracts import bindings, rights_bindings
 from escrow.domain.attestations import Attestation
 from escrow.domain.deals import DealProgress, Fixed, Places, TrancheProgress
-from escrow.models import Deal, DealTranche, DealTransfer
+from escrow.models import Deal, DealTranche, DealTransfer, DeliveredRight
 from escrow.services.bulk import copy_rows, table_of, update_rows
 
 # What the fold moves in any deal, and what only some events move.
@@ -220,5 +220,17 @@ def deal_transfers_insert(moves: Sequence[tuple[int, FoldEvent, bindings.Transfe
                 isinstance(event, bindings.Resold) and event.lister_pays,
             )
             for pk, item, event in moves
+        ],
+    )
+
+
+def delivered_rights_insert(pieces: Sequence[tuple[int, int, rights_bindings.RightsDelivered]]) -> None:
+    """History of pieces that were delivered: (pk of the deal, pk of the event, what)."""
+    copy_rows(
+        DeliveredRight,
+        ["deal_id", "event_id", "tranche", "token", "right", "amount", "to_escrow"],
+        [
+            (pk, where, event.tranche, event.token, event.right, event.amount, event.to_escrow)
+            for pk, where, event in pieces
         ],
     )

@@ -15,7 +15,7 @@ from escrow.chain.events import (
     fold_events,
 )
 from escrow.chain.models import ChainEvent
-from escrow.contracts import bindings
+from escrow.contracts import bindings, rights_bindings
 from escrow.domain import deals as rules
 from escrow.domain.deals import DealProgress, FoldError
 from escrow.domain.ledger import Parties
@@ -27,6 +27,7 @@ from escrow.services.deal_rows import (
     deal_transfers_insert,
     deals_insert,
     deals_update,
+    delivered_rights_insert,
     fixed_of,
     places_of,
     progress_of,
@@ -123,6 +124,14 @@ class DealBook:
                 (touched[item.event.id].pk, item, item.event)
                 for item in self._events
                 if isinstance(item.event, bindings.Transferred | bindings.Resold) and item.event.id in touched
+            ]
+        )
+
+        delivered_rights_insert(
+            [
+                (touched[item.event.id].pk, item.pk, item.event)
+                for item in self._events
+                if isinstance(item.event, rights_bindings.RightsDelivered) and item.event.id in touched
             ]
         )
 
@@ -238,6 +247,11 @@ def _apply(entry: _Entry, pk: int, event: DealEvent) -> None:
         case bindings.Delivered():
             rules.apply_delivered(progress, tranche=event.tranche, delivered=event.delivered)
             return
+        case rights_bindings.RightsDelivered():
+            rules.apply_rights_delivered(
+                progress, tranche=event.tranche, amount=event.amount, delivered=event.delivered
+            )
+            return
         case bindings.Matched():
             rules.apply_matched(progress, buy_hash=event.buy_hash)
         case bindings.Transferred() | bindings.Resold():
@@ -248,6 +262,7 @@ def _apply(entry: _Entry, pk: int, event: DealEvent) -> None:
                 to=event.to,
                 fixed=fixed_of(event.deal),
                 places=places_of(event.deal),
+                sold=isinstance(event, bindings.Resold),
             )
         case bindings.Attested():
             rules.apply_attested(progress, units=event.units, evidence=event.evidence, until=event.until)

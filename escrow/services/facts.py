@@ -11,6 +11,7 @@ from django.db.models.fields.json import KeyTextTransform
 from escrow.chain.events import FoldEvent, fold_events
 from escrow.chain.models import ChainEvent
 from escrow.contracts import bindings
+from escrow.contracts.events import Event
 from escrow.domain.deals import FoldError
 from escrow.domain.ledger import FREE, AccountKey
 from otc.core.models import Chain
@@ -120,7 +121,7 @@ def _nonces(chain: Chain, events: Sequence[FoldEvent], facts: ChainFacts) -> Non
             facts.nonces[bits[0]] |= bits[1]
 
 
-def _used(event: bindings.Event) -> tuple[tuple[str, int], int] | None:
+def _used(event: Event) -> tuple[tuple[str, int], int] | None:
     """((maker, word), mask) of the nonces that an event used up."""
     if isinstance(event, bindings.NoncesInvalidated):
         return (event.maker, event.word), event.mask
@@ -147,7 +148,7 @@ def chain_config(chain: Chain, events: Iterable[FoldEvent]) -> dict[str, int]:
     return config
 
 
-def _rare(chain: Chain, name: str, **conditions: object) -> list[bindings.Event]:
+def _rare(chain: Chain, name: str, **conditions: object) -> list[Event]:
     """Canonical events of a rare kind, oldest first."""
     rows = ChainEvent.objects.filter(chain=chain, name=name, canonical=True, **conditions)
     return [item.event for item in fold_events(rows.order_by("block_number", "log_index"))]

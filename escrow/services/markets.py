@@ -7,10 +7,11 @@ from django.db.models import Exists, OuterRef, Q
 
 from escrow.chain.events import MARKET_EVENTS, FoldEvent, fold_events
 from escrow.chain.models import ChainEvent
-from escrow.contracts import bindings
-from escrow.domain.markets import MarketProgress, Settlement
+from escrow.contracts import bindings, rights_bindings
+from escrow.domain.markets import MarketProgress, Rights, Settlement
 from escrow.domain.payouts import Terms
 from escrow.models import MarketRecord, SettlementTerms
+from otc.core.fields import ZERO_HASH
 from otc.core.models import Chain
 from points.models import Market
 
@@ -48,6 +49,9 @@ def market_history(events: Iterable[FoldEvent]) -> MarketHistory:
             case bindings.Proposed() as event:
                 progress.move("proposed")
                 progress.settlement = _settlement(event, item.pk)
+            case rights_bindings.RightsProposed() as event:
+                root = None if event.ids_root == ZERO_HASH else event.ids_root
+                progress.settles_in(Rights(event.semi_fungible, root))
             case bindings.Vetoed():
                 progress.move("vetoed")
                 progress.settlement = None
@@ -161,6 +165,8 @@ def _write_terms(market: Market, settlement: Settlement | None, tokens: Tokens) 
         "period": terms.period,
         "final_at": settlement.final_at,
         "extended": settlement.extended,
+        "semi_fungible": settlement.rights.semi_fungible if settlement.rights else None,
+        "ids_root": settlement.rights.ids_root if settlement.rights else None,
         "event_id": settlement.event,
     }
     if before is not None and all(getattr(before, name) == value for name, value in values.items()):

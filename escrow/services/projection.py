@@ -18,6 +18,7 @@ from escrow.services.deals import DealBook, deals_refold, fills, parties_now
 from escrow.services.facts import chain_config, facts_collect
 from escrow.services.ledger import transfers_post, transfers_void, transfers_write
 from escrow.services.markets import MarketHistory, Tokens, histories, markets_to_adopt, markets_write
+from escrow.services.rights import rights_take_back, rights_write
 from otc.core.failpoints import reach
 from otc.core.models import Chain
 from points.models import Market, PayToken
@@ -35,9 +36,12 @@ def events_project(
     book = DealBook(chain, events)
     balances = transfers_write(chain=chain, events=events, parties_of=book.parties, final_number=final_number)
     reach("projector.transfers")
+    kept = rights_write(chain=chain, events=events, parties_of=book.parties)
     facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=False)
     book.fold()
     _trades_count_on(chain, events)
+    if events and told.is_news(events[-1].block_number):
+        told.rights(kept)
     seen = [item for item in events if item.block_number > final_number]
     told.deal_events(seen, book.parties, depth=Depth.SEEN)
     told.deal_events([item for item in events if item.block_number <= final_number], book.parties, depth=Depth.FINAL)
@@ -47,6 +51,7 @@ def events_take_back(*, chain: Chain, rows: Sequence[ChainEvent], tokens: Tokens
     """Undoes events that a reorg removed: marks them, voids their transfers, rebuilds what they touched. Errors: FoldError."""
     events = fold_events(rows)
     balances = transfers_void(event_ids=[row.pk for row in rows])
+    told.rights(rights_take_back(event_ids=[row.pk for row in rows]))
     ChainEvent.objects.filter(pk__in=[row.pk for row in rows]).update(canonical=False)
     facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=True)
     deal_ids = sorted({row.deal_id for row in rows if row.deal_id is not None})

@@ -12,7 +12,10 @@ from escrow.models import (
     Deal,
     DealTranche,
     DealTransfer,
+    DeliveredRight,
+    KeptRight,
     MarketRecord,
+    RightMovement,
     SettlementTerms,
     Transfer,
 )
@@ -89,6 +92,9 @@ def _drop(chain: Chain) -> None:
     # What others refer to comes after them.
     for rows in (
         Transfer.objects.filter(debit__chain=chain),
+        RightMovement.objects.filter(kept__chain=chain),
+        KeptRight.objects.filter(chain=chain),
+        DeliveredRight.objects.filter(deal__chain=chain),
         Account.objects.filter(chain=chain),
         DealTranche.objects.filter(deal__chain=chain),
         DealTransfer.objects.filter(deal__chain=chain),

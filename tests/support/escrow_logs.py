@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from escrow.contracts import bindings
+from escrow.contracts.events import Event
 
-ARTIFACT = Path(bindings.__file__).parent / "artifacts" / "OTCEscrow.json"
+ARTIFACTS = Path(bindings.__file__).parent / "artifacts"
 
 
 @cache
 def _inputs() -> dict[str, list[dict[str, Any]]]:
-    abi = json.loads(ARTIFACT.read_text(encoding="utf-8"))["abi"]
-    return {entry["name"]: entry["inputs"] for entry in abi if entry["type"] == "event"}
+    """By name, over both escrows: what they share is the same."""
+    abis = [
+        json.loads((ARTIFACTS / f"{name}.json").read_text(encoding="utf-8"))["abi"]
+        for name in ("OTCEscrow", "RightsEscrow")
+    ]
+    return {entry["name"]: entry["inputs"] for abi in abis for entry in abi if entry["type"] == "event"}
 
 
 @cache
@@ -38,7 +43,7 @@ def _struct(given: dict[str, Any]) -> str:
     return str(given["internalType"]).removeprefix("struct ").rpartition(".")[2]
 
 
-def encode_event(event: bindings.Event) -> tuple[list[str], str]:
+def encode_event(event: Event) -> tuple[list[str], str]:
     """(topics, data) of a log, 0x-hex."""
     topics, data = _members(type(event))
     return (

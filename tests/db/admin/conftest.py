@@ -10,10 +10,13 @@ from escrow.models import (
     CheckRun,
     DealTranche,
     DealTransfer,
+    DeliveredRight,
     EndpointHealth,
     Intent,
+    KeptRight,
     MarketRecord,
     Reorg,
+    RightMovement,
     Signer,
     Transfer,
 )
@@ -52,6 +55,14 @@ class Venue:
         self.event = event = deal.opened_event
         MarketRecord.objects.create(market=market, created_event=event, cancel_confirmable_at=rows.START)
         DealTranche.objects.create(deal=deal, number=0, delivered=5)
+        kept = KeptRight.objects.create(
+            chain=self.chain, token=rows.TOKEN, right=rows.number(), user=rows.BUYER, amount=1
+        )
+        brought = rows.event(self.chain, name="RightsDelivered")
+        RightMovement.objects.create(kept=kept, event=brought, amount=1, incoming=True)
+        DeliveredRight.objects.create(
+            deal=deal, event=brought, tranche=0, token=rows.TOKEN, right=7, amount=1, to_escrow=True
+        )
         DealTransfer.objects.create(
             deal=deal, event=rows.event(self.chain, name="Resold"), side=0, from_address=self.maker, to_address=rows.BUYER,
             ref=rows.ZERO_HASH, opened_at=deal.opened_at, price=10**9,

@@ -111,7 +111,9 @@ class TestChangesOfHands:
     @staticmethod
     def move(deal, *, side=0, holder=BUYER, to=OTHER, fixed=FIXED, **changes):
         places = deal.places.moved(side, to=to, ref=NEW_REF, opened_at=1_001)
-        deals.apply_moved(deal, side=side, holder=holder, to=to, fixed=fixed, places=replace(places, **changes))
+        deals.apply_moved(
+            deal, side=side, holder=holder, to=to, fixed=fixed, places=replace(places, **changes), sold=True
+        )
 
     @pytest.mark.parametrize(("side", "holder"), [(0, BUYER), (1, SELLER)])
     def test_the_new_holder_stands_in_the_place_of_the_old(self, side, holder):
@@ -269,4 +271,6 @@ class TestAnyLife:
         else:
             side, to = data.draw(st.integers(0, 1)), data.draw(st.sampled_from([BUYER, SELLER, OTHER]))
             places = deal.places.moved(side, to=to, ref=NEW_REF, opened_at=deal.places.opened_at + 1)
-            deals.apply_moved(deal, side=side, holder=deal.places.holder(side), to=to, fixed=FIXED, places=places)
+            deals.apply_moved(
+                deal, side=side, holder=deal.places.holder(side), to=to, fixed=FIXED, places=places, sold=True
+            )
