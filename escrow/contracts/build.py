@@ -25,6 +25,8 @@ TARGETS = {
     "RightsEscrow": "src/RightsEscrow.sol",
     "CourtAdapter": "src/adapter/CourtAdapter.sol",
     "DemoToken": "src/demo/DemoToken.sol",
+    "DemoRight": "src/demo/DemoRight.sol",
+    "DemoPass": "src/demo/DemoPass.sol",
     "DemoWallet": "src/demo/DemoWallet.sol",
     "OnChainOfferMarket": "src/bench/OnChainOfferMarket.sol",
     "PlainToken": "src/bench/PlainToken.sol",
@@ -63,7 +65,7 @@ PLAIN_SETTINGS: dict[str, Any] = {
     "viaIR": True,
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
 }
-PLAIN = {"DemoToken", "DemoWallet", "OnChainOfferMarket", "PlainToken"}
+PLAIN = {"DemoToken", "DemoRight", "DemoPass", "DemoWallet", "OnChainOfferMarket", "PlainToken"}
 
 
 def build_contracts() -> dict[Path, str]:

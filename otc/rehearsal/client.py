@@ -102,10 +102,14 @@ class Venue:
         signature = wallet.sign_digest(personal_digest(asked["message"]))
         wallet.token = self.post("auth/verify", {"message": asked["message"], "signature": signature})["token"]
 
-    def chain(self, chain_id: int) -> Json:
-        """`status` of one chain."""
+    def escrows(self, chain_id: int) -> list[Json]:
+        """`status` of one chain: the escrow of tokens, then that of rights where there is one."""
         chains: list[Json] = self.get("status")["chains"]
-        return next(chain for chain in chains if chain["chain_id"] == chain_id)
+        return [chain for chain in chains if chain["chain_id"] == chain_id]
+
+    def chain(self, chain_id: int) -> Json:
+        """`status` of one chain's escrow of tokens."""
+        return next(chain for chain in self.escrows(chain_id) if chain["kind"] == "tokens")
 
     def upload_list(self, program: str, path: Path, *, token: str) -> int:
         """Uploads an allocation list; its id."""

@@ -111,11 +111,12 @@ class World:
     # ------------------------------------------------------------ waiting
 
     def catch_up(self) -> None:
-        """Waits until the API has read the node's newest block."""
+        """Waits until the API has read the node's newest block, for both escrows."""
         head = self.node.block_number()
-        self.until(
-            lambda: (self.venue.chain(self.chain_id)["head_block"] or 0) >= head, "the API reads the newest block"
-        )
+        self.until(lambda: self._read_up_to(head), "the API reads the newest block")
+
+    def _read_up_to(self, head: int) -> bool:
+        return all((escrow["head_block"] or 0) >= head for escrow in self.venue.escrows(self.chain_id))
 
     def until(
         self, holds: Callable[[], bool], what: str, *, seconds: float = PATIENCE_SECONDS, mine: bool = False

@@ -10,74 +10,91 @@ from escrow.contracts.deploy.escrow import Plan, Roles, Site
 from escrow.contracts.deploy.sender import Sender
 from escrow.contracts.deploy.tokens import TokenSpec
 from otc.core.chains import chain_register
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind
 from otc.stack import anvil
 from otc.stack.errors import StackError
-from points.models import PayToken
 from points.services.pay_tokens import pay_token_register
 
 DEMO_NAME: Final = "Anvil"
 DEMO_TOKENS: Final = (TokenSpec("Forelock USD Coin", "fUSDC", 6), TokenSpec("Forelock Dai", "fDAI", 18))
-DEMO_PLAN: Final = Plan(
-    anvil.CHAIN_ID,
-    Roles(owner=anvil.address("owner"), guardian=anvil.address("guardian"), fee_recipient=anvil.address("owner")),
+DEMO_ROLES: Final = Roles(
+    owner=anvil.address("owner"), guardian=anvil.address("guardian"), fee_recipient=anvil.address("owner")
 )
+DEMO_PLAN: Final = Plan(anvil.CHAIN_ID, DEMO_ROLES)
+DEMO_RIGHTS_PLAN: Final = Plan(anvil.CHAIN_ID, DEMO_ROLES, EscrowKind.RIGHTS)
 START_OVER: Final = "start over with `python3 manage.py up --fresh`."
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Where things are: addresses in lower case; `tokens` by symbol; `kept` when nothing was sent."""
+    """Where things are: addresses in lower case; `tokens` by symbol; `kept` when nothing was sent. `start_block` is of the tokens
+    escrow.
+    """
 
     chain_id: int
     escrow: str
+    rights_escrow: str
     start_block: int
     tokens: dict[str, str]
     kept: bool
 
 
 def demo_deploy(*, rpc_url: str, safe_depth: int, final_depth: int) -> Deployment:
-    """The demonstration's escrow and tokens on a chain 31337, and their rows. Keeps what is there.
+    """The demonstration's escrows and tokens on a chain 31337, and their rows. Keeps what is there.
 
     StackError when the database names an escrow that this chain does not have, or that was built from other sources.
     """
-    chain = Chain.objects.filter(chain_id=anvil.CHAIN_ID).first()
+    rows = {chain.kind: chain for chain in Chain.objects.filter(chain_id=anvil.CHAIN_ID)}
     site = Site(rpc_url)
+    tokens = {spec.symbol: create2_address(spec.init_code()) for spec in DEMO_TOKENS}
+    blocks: dict[str, int] = {}
+    kept = True
     try:
-        if chain is not None:
-            _require_escrow(site, chain.escrow_address)
-            escrow, start_block, kept = chain.escrow_address, chain.start_block, True
-            tokens = {token.symbol: token.address for token in PayToken.objects.filter(chain=chain)}
-        else:
-            tokens = {spec.symbol: create2_address(spec.init_code()) for spec in DEMO_TOKENS}
-            kept = not _send_missing(site, tokens)
-            escrow, start_block = DEMO_PLAN.address, site.created(DEMO_PLAN.address).block
-            _require_escrow(site, escrow)
+        for plan in (DEMO_PLAN, DEMO_RIGHTS_PLAN):
+            row = rows.get(plan.kind)
+            if row is None:
+                kept = not _send_missing(site, plan, tokens) and kept
+            _require_escrow(site, plan, plan.address if row is None else row.escrow_address)
+            blocks[plan.kind] = site.created(plan.address).block if row is None else row.start_block
     except DeployError as error:
         raise StackError(str(error)) from error
-    row = chain_register(
-        chain_id=anvil.CHAIN_ID,
-        name=DEMO_NAME,
-        rpc_url=rpc_url,
-        public_rpc_url=rpc_url,
-        escrow_address=escrow,
-        start_block=start_block,
-        safe_depth=safe_depth,
-        final_depth=final_depth,
+    for plan in (DEMO_PLAN, DEMO_RIGHTS_PLAN):
+        before = rows.get(plan.kind)
+        rows[plan.kind] = chain_register(
+            chain_id=anvil.CHAIN_ID,
+            kind=plan.kind,
+            name=DEMO_NAME,
+            rpc_url=rpc_url,
+            public_rpc_url=rpc_url,
+            escrow_address=plan.address if before is None else before.escrow_address,
+            start_block=blocks[plan.kind],
+            safe_depth=safe_depth,
+            final_depth=final_depth,
+        )
+        if before is None:
+            _pay_tokens(rows[plan.kind], tokens)
+    return Deployment(
+        anvil.CHAIN_ID,
+        rows[EscrowKind.TOKENS].escrow_address,
+        rows[EscrowKind.RIGHTS].escrow_address,
+        blocks[EscrowKind.TOKENS],
+        tokens,
+        kept,
     )
-    if chain is None:
-        for spec in DEMO_TOKENS:
-            pay_token_register(chain=row, address=tokens[spec.symbol], symbol=spec.symbol, decimals=spec.decimals)
-    return Deployment(anvil.CHAIN_ID, escrow, start_block, tokens, kept)
 
 
-def _send_missing(site: Site, tokens: dict[str, str]) -> bool:
-    """Deploys what the chain doesn't have yet, and allows the tokens; True when something was sent."""
+def _pay_tokens(chain: Chain, tokens: dict[str, str]) -> None:
+    for spec in DEMO_TOKENS:
+        pay_token_register(chain=chain, address=tokens[spec.symbol], symbol=spec.symbol, decimals=spec.decimals)
+
+
+def _send_missing(site: Site, plan: Plan, tokens: dict[str, str]) -> bool:
+    """Deploys what the chain doesn't have yet of an escrow and the tokens, and allows them; True when something was sent."""
     site.require_factory()
     sender = Sender(site.rpc_url, anvil.key("owner"))
     sent = False
-    if not site.code(DEMO_PLAN.address):
-        sender.create2(DEMO_PLAN.init_code, "creating the escrow")
+    if not site.code(plan.address):
+        sender.create2(plan.init_code, f"creating {plan.contract}")
         sent = True
     for spec in DEMO_TOKENS:
         if not site.code(tokens[spec.symbol]):
@@ -85,18 +102,18 @@ def _send_missing(site: Site, tokens: dict[str, str]) -> bool:
             sent = True
         if sent:  # to allow what is allowed already changes nothing
             data = bindings.encode_set_pay_token(tokens[spec.symbol], True)
-            sender.call(DEMO_PLAN.address, data, f"allowing {spec.symbol}")
+            sender.call(plan.address, data, f"allowing {spec.symbol}")
     sender.settle()
     return sent
 
 
-def _require_escrow(site: Site, escrow: str) -> None:
+def _require_escrow(site: Site, plan: Plan, escrow: str) -> None:
     if not site.code(escrow):
         raise StackError(
             f"The database knows an escrow at {escrow}, but the chain has none there (its state was lost): {START_OVER}"
         )
     try:
-        site.require_escrow(escrow, anvil.CHAIN_ID)
+        site.require_escrow(plan.contract, escrow, anvil.CHAIN_ID)
     except DeployError as error:
         raise StackError(
             f"The escrow at {escrow} was built from other sources than this checkout's: {START_OVER}"

@@ -9,11 +9,11 @@ from eth_account import Account
 
 from escrow.contracts.deploy import create2, records
 from escrow.contracts.deploy.code import escrow_code
-from escrow.contracts.deploy.escrow import CONTRACT, Plan, Roles, Site
+from escrow.contracts.deploy.escrow import Plan, Roles, Site
 from otc.core.fields import to_checksum
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind, escrow_key
 from otc.stack import anvil as published
-from otc.stack.demo import DEMO_PLAN, demo_deploy
+from otc.stack.demo import DEMO_PLAN, DEMO_RIGHTS_PLAN, demo_deploy
 from otc.stack.errors import StackError
 from points.models import PayToken
 
@@ -23,6 +23,9 @@ CHAIN, OTHER_CHAIN = 10_143, 84_532
 SAFE = "0x" + "5a" * 20  # gets code: a contract wallet as far as anybody can tell
 GUARDIAN, FEES = "0x" + "6a" * 20, "0x" + "7a" * 20
 PLAN = Plan(CHAIN, Roles(SAFE, GUARDIAN, FEES))
+RIGHTS = Plan(CHAIN, PLAN.roles, EscrowKind.RIGHTS)
+CONTRACT, RIGHTS_KEY = PLAN.contract, escrow_key(CHAIN, EscrowKind.RIGHTS)
+FILE = f"{CHAIN}-{CONTRACT}.json"
 ROLES = {"owner": SAFE, "guardian": GUARDIAN, "fee_recipient": FEES}
 PASSWORD = "test"
 
@@ -74,20 +77,27 @@ def refused(chain, keystore, match, folder, /, **options):
 def test_deployed_verified_recorded_and_registered(chain, keystore, folder):
     before = chain.block_number()
     out, err = deploy(chain, keystore, name="Testnet", safe_depth=3, final_depth=20)
-    assert out.index(to_checksum(PLAN.address)) < out.index("Escrow deployed and verified")
+    assert out.index(to_checksum(RIGHTS.address)) < out.index("OTCEscrow deployed and verified")
+    assert "RightsEscrow deployed and verified" in out
     assert "guardian" in err
     assert "fee recipient" in err
     assert "owner" not in err
-    assert chain.block_number() == before + 1
+    assert chain.block_number() == before + 2
     code = bytes.fromhex(chain.rpc("eth_getCode", PLAN.address, "latest")[2:])
     assert code == escrow_code(CONTRACT, chain_id=CHAIN, address=PLAN.address)
     assert Site(chain.url).roles(PLAN.address) == PLAN.roles
     row = Chain.objects.get(pk=CHAIN)
     assert (row.escrow_address, row.start_block, row.name) == (PLAN.address, before + 1, "Testnet")
     assert (row.rpc_urls, row.safe_depth, row.final_depth) == ([chain.url], 3, 20)
-    record = json.loads((folder / f"{CHAIN}.json").read_text())
+    record = json.loads((folder / FILE).read_text())
     assert (record["address"], record["block"]) == (to_checksum(PLAN.address), before + 1)
-    assert record["transaction"] == chain.block()["transactions"][0]
+    rights = Chain.objects.get(pk=RIGHTS_KEY)
+    assert (rights.chain_id, rights.escrow_address, rights.start_block) == (CHAIN, RIGHTS.address, before + 2)
+    code = bytes.fromhex(chain.rpc("eth_getCode", RIGHTS.address, "latest")[2:])
+    assert code == escrow_code("RightsEscrow", chain_id=CHAIN, address=RIGHTS.address)
+    of_rights = json.loads((folder / f"{CHAIN}-RightsEscrow.json").read_text())
+    assert (of_rights["contract"], of_rights["address"]) == ("RightsEscrow", to_checksum(RIGHTS.address))
+    assert of_rights["transaction"] == chain.block()["transactions"][0]
     sent = chain.rpc("eth_getTransactionByHash", record["transaction"])
     assert (sent["to"], sent["input"]) == (create2.FACTORY, create2.factory_call(PLAN.init_code))
     assert record["constructor"] == {
@@ -99,7 +109,7 @@ def test_deployed_verified_recorded_and_registered(chain, keystore, folder):
 
 def test_a_second_run_sends_nothing_and_repairs_the_row(chain, keystore, folder):
     deploy(chain, keystore)
-    wanted, record = Chain.objects.get(pk=CHAIN), (folder / f"{CHAIN}.json").read_text()
+    wanted, record = Chain.objects.get(pk=CHAIN), (folder / FILE).read_text()
     chain.mine(3)
     height = chain.block_number()
     Chain.objects.filter(pk=CHAIN).update(
@@ -109,23 +119,24 @@ def test_a_second_run_sends_nothing_and_repairs_the_row(chain, keystore, folder)
     out, _err = deploy(
         chain, {}, owner="", guardian="", fee_recipient="", rpc_url="", keystore=None, password_file=None
     )
-    assert "Escrow kept" in out
+    assert "OTCEscrow kept" in out
+    assert "RightsEscrow kept" in out
     assert chain.block_number() == height
     row = Chain.objects.get(pk=CHAIN)
     assert (row.escrow_address, row.start_block) == (wanted.escrow_address, wanted.start_block)
     assert (row.rpc_urls, row.safe_depth) == ([chain.url, "http://second"], 9)
-    assert (folder / f"{CHAIN}.json").read_text() == record
+    assert (folder / FILE).read_text() == record
 
 
 def test_what_somebody_else_deployed_is_found_with_its_block(chain, keystore, folder):
     deploy(chain, keystore)
-    block, record = Chain.objects.get(pk=CHAIN).start_block, (folder / f"{CHAIN}.json").read_text()
+    block, record = Chain.objects.get(pk=CHAIN).start_block, (folder / FILE).read_text()
     Chain.objects.all().delete()
-    (folder / f"{CHAIN}.json").unlink()
+    (folder / FILE).unlink()
     chain.mine(3)
     deploy(chain, {})
     assert Chain.objects.get(pk=CHAIN).start_block == block
-    assert (folder / f"{CHAIN}.json").read_text() == record
+    assert (folder / FILE).read_text() == record
 
 
 def test_two_chains_have_it_at_the_same_address(chain, keystore, folder):
@@ -137,10 +148,11 @@ def test_two_chains_have_it_at_the_same_address(chain, keystore, folder):
     chain.mine(5)  # other heights, other nonces: nothing of it matters
     deploy(chain, keystore, chain=OTHER_CHAIN)
     addresses = set(Chain.objects.values_list("escrow_address", flat=True))
-    assert (Chain.objects.count(), addresses) == (2, {PLAN.address})
+    assert (Chain.objects.count(), addresses) == (4, {PLAN.address, RIGHTS.address})
     second = chain.rpc("eth_getCode", PLAN.address, "latest")
     assert first != second, "the chain id is part of the code: a signature for one chain is none for the other"
-    assert [record["chain_id"] for record in records.everywhere()] == [CHAIN, OTHER_CHAIN]
+    recorded = [(record["chain_id"], record["contract"]) for record in records.everywhere()]
+    assert recorded == [(of, name) for of in (CHAIN, OTHER_CHAIN) for name in ("OTCEscrow", "RightsEscrow")]
 
 
 def test_other_roles_are_another_address():
@@ -199,7 +211,7 @@ def test_a_key_that_lets_a_contract_act_for_it_is_a_key(chain, keystore, folder)
 
 def test_an_account_that_cannot_pay_is_refused(chain, keystore, folder):
     chain.set_balance(published.address("taker"), 10**9)
-    refused(chain, keystore, "The node refuses the transaction creating the escrow", folder)
+    refused(chain, keystore, "The node refuses the transaction creating OTCEscrow", folder)
 
 
 def test_a_record_that_cannot_be_written_is_told_and_the_venue_knows_its_escrow(chain, keystore, folder):
@@ -222,7 +234,8 @@ def test_without_a_key_only_the_address_is_told(chain, folder):
 
 def test_a_database_that_read_another_escrow_is_kept(chain, keystore, folder):
     deploy(chain, keystore)
-    (folder / f"{CHAIN}.json").unlink()
+    for file in folder.iterdir():
+        file.unlink()
     folder.rmdir()
     Chain.objects.filter(pk=CHAIN).update(head_number=7, escrow_address="0x" + "11" * 20)
     refused(chain, keystore, "has read its deals", folder)
@@ -230,10 +243,10 @@ def test_a_database_that_read_another_escrow_is_kept(chain, keystore, folder):
 
 def test_a_recorded_escrow_is_not_replaced(chain, keystore, folder):
     deploy(chain, keystore)
-    record, height = (folder / f"{CHAIN}.json").read_text(), chain.block_number()
+    record, height = (folder / FILE).read_text(), chain.block_number()
     with pytest.raises(CommandError, match=f"names the escrow {to_checksum(PLAN.address)}"):
         deploy(chain, keystore, guardian=SAFE)
-    assert (folder / f"{CHAIN}.json").read_text() == record
+    assert (folder / FILE).read_text() == record
     assert chain.block_number() == height
 
 
@@ -246,7 +259,7 @@ def test_a_changed_role_is_told_and_no_reason_to_refuse(chain, keystore, folder)
     chain.rpc("eth_sendTransaction", {"from": SAFE, "to": PLAN.address, "data": data})
     chain.mine()
     out, err = deploy(chain, {})
-    assert "Escrow kept" in out
+    assert "OTCEscrow kept" in out
     assert f"its guardian became {to_checksum(FEES)}" in err
 
 
@@ -267,16 +280,23 @@ def test_the_demonstration_has_one_address_and_is_kept(anvil):
     third = demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=3)
     assert (third.kept, anvil.block_number()) == (True, height)
     assert (third.escrow, third.start_block, third.tokens) == (first.escrow, first.start_block, first.tokens)
+    # a demonstration from before there were rights gets their escrow beside it
+    Chain.objects.filter(kind=EscrowKind.RIGHTS).update(head_number=None)
+    PayToken.objects.filter(chain__kind=EscrowKind.RIGHTS).delete()
+    Chain.objects.filter(kind=EscrowKind.RIGHTS).delete()
+    fourth = demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=3)
+    assert (fourth.rights_escrow, fourth.kept) == (DEMO_RIGHTS_PLAN.address, True)
+    assert Chain.objects.filter(chain_id=fourth.chain_id).count() == 2
 
 
 def test_a_demonstration_whose_chain_is_lost_or_another_says_to_start_over(anvil):
     done = demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=3)
-    row, height = Chain.objects.values().get(), anvil.block_number()
+    rows, height = list(Chain.objects.values()), anvil.block_number()
     for code, sentence in (("0x", "its state was lost"), ("0x00", "built from other sources")):
         anvil.rpc("anvil_setCode", done.escrow, code)
         with pytest.raises(StackError, match=f"{sentence}.*up --fresh"):
             demo_deploy(rpc_url=anvil.url, safe_depth=2, final_depth=4)
-    assert (Chain.objects.values().get(), anvil.block_number()) == (row, height)
+    assert (list(Chain.objects.values()), anvil.block_number()) == (rows, height)
 
 
 def test_a_development_chain_without_the_factory_is_told_what_to_do(anvil):

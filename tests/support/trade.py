@@ -11,6 +11,7 @@ from eth_account import Account
 from escrow.chain.watcher import Outcome, watch
 from escrow.keeper.driver import drive_once
 from escrow.keeper.signer import KeySigner
+from otc.core.models import EscrowKind, escrow_key
 from otc.rehearsal import abi
 from otc.rehearsal.client import ApiError, Json, Venue
 from otc.rehearsal.node import Node
@@ -41,8 +42,9 @@ class SteppedWorld(World):
     """Its API learns of a block when the reader is stepped, not when time passes."""
 
     def catch_up(self) -> None:
-        while watch(self.chain_id).outcome not in {Outcome.LEVEL, Outcome.HALTED}:
-            pass
+        for kind in EscrowKind:
+            while watch(escrow_key(self.chain_id, kind)).outcome not in {Outcome.LEVEL, Outcome.HALTED}:
+                pass
 
 
 class Trade:
@@ -225,7 +227,7 @@ class Trade:
             self.act(wallet, "withdraw", token=listed(token or self.token), amount=amount)
 
     def solvency(self, token: str = "") -> Json:
-        rows = self.venue.get("solvency")["tokens"]
+        rows = self.venue.get("solvency", escrow="tokens")["tokens"]
         return next(row for row in rows if row["token"].lower() == (token or self.token))
 
 

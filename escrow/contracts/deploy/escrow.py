@@ -18,8 +18,9 @@ from escrow.contracts.deploy.code import artifact, escrow_code, init_code
 from escrow.contracts.deploy.errors import DeployError
 from escrow.contracts.deploy.sender import Sender
 from otc.core.fields import ZERO_ADDRESS, to_checksum
+from otc.core.models import EscrowKind
 
-CONTRACT: Final = "OTCEscrow"
+CONTRACTS: Final[dict[str, str]] = {EscrowKind.TOKENS: "OTCEscrow", EscrowKind.RIGHTS: "RightsEscrow"}
 DEVELOPMENT_CHAIN: Final = 31337  # where no address is anybody's in earnest
 DELEGATED: Final = bytes.fromhex("ef0100")
 # The constructor's own log: from nobody to the owner.
@@ -37,24 +38,29 @@ class Roles:
 
 @dataclass(frozen=True)
 class Plan:
-    """A deployment that is fully known before anything is sent."""
+    """A deployment of one escrow that is fully known before anything is sent. The same roles serve both."""
 
     chain_id: int
     roles: Roles
+    kind: EscrowKind = EscrowKind.TOKENS
+
+    @property
+    def contract(self) -> str:
+        return CONTRACTS[self.kind]
 
     @cached_property
     def init_code(self) -> bytes:
-        return init_code(CONTRACT, self.roles.owner, self.roles.guardian, self.roles.fee_recipient)
+        return init_code(self.contract, self.roles.owner, self.roles.guardian, self.roles.fee_recipient)
 
     @cached_property
     def address(self) -> str:
         return create2.create2_address(self.init_code)
 
     def record(self, *, block: int, transaction: str) -> dict[str, Any]:
-        """What is kept in deployments/<chain id>.json: all that one needs to repeat and to check it."""
-        compiled = artifact(CONTRACT)
+        """What is kept in deployments/: all that one needs to repeat and to check it."""
+        compiled = artifact(self.contract)
         return {
-            "contract": CONTRACT,
+            "contract": self.contract,
             "chain_id": self.chain_id,
             "address": to_checksum(self.address),
             "factory": to_checksum(create2.FACTORY),
@@ -116,9 +122,9 @@ class Site:
         if found != create2.FACTORY_CODE:
             raise DeployError(create2.FACTORY_FOREIGN)
 
-    def require_escrow(self, address: str, chain_id: int) -> None:
+    def require_escrow(self, contract: str, address: str, chain_id: int) -> None:
         """Refuses code that is not what this checkout compiles to."""
-        if self.code(address) != escrow_code(CONTRACT, chain_id=chain_id, address=address):
+        if self.code(address) != escrow_code(contract, chain_id=chain_id, address=address):
             raise DeployError(f"The code at {to_checksum(address)} is not what this checkout's sources compile to.")
 
     def roles(self, address: str) -> Roles:
@@ -187,9 +193,9 @@ def escrow_deploy(site: Site, plan: Plan, *, key: str) -> Created:
     """Sends the creation, and proves what came of it. DeployError when it fails."""
     site.require_factory()
     sender = Sender(site.rpc_url, key)
-    sender.create2(plan.init_code, "creating the escrow")
+    sender.create2(plan.init_code, f"creating {plan.contract}")
     (receipt,) = sender.settle()
-    site.require_escrow(plan.address, plan.chain_id)
+    site.require_escrow(plan.contract, plan.address, plan.chain_id)
     found = site.roles(plan.address)
     if found != plan.roles:
         raise DeployError(f"The escrow at {plan.address} names other roles than it was given: {found}.")

@@ -1,4 +1,4 @@
-"""What was deployed where: deployments/<chain id>.json, committed with the sources it came from."""
+"""What was deployed where: deployments/<chain id>-<contract>.json, committed with the sources it came from."""
 
 import json
 from pathlib import Path
@@ -9,13 +9,13 @@ from escrow.contracts.deploy.errors import DeployError
 FOLDER: Final = Path(__file__).resolve().parents[1] / "deployments"
 
 
-def path(chain_id: int) -> Path:
-    return FOLDER / f"{chain_id}.json"
+def path(chain_id: int, contract: str) -> Path:
+    return FOLDER / f"{chain_id}-{contract}.json"
 
 
-def read(chain_id: int) -> dict[str, Any] | None:
-    """The record of a chain, if there is one."""
-    file = path(chain_id)
+def read(chain_id: int, contract: str) -> dict[str, Any] | None:
+    """The record of a contract on a chain, if there is one."""
+    file = path(chain_id, contract)
     if not file.exists():
         return None
     content: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
@@ -23,8 +23,8 @@ def read(chain_id: int) -> dict[str, Any] | None:
 
 
 def write(record: dict[str, Any]) -> Path:
-    """Stores a record under its chain's id. DeployError, with the record, when the folder can't be written."""
-    file = path(record["chain_id"])
+    """Stores a record under its chain's id and its contract. DeployError, with the record, when the folder can't be written."""
+    file = path(record["chain_id"], record["contract"])
     text = json.dumps(record, indent=1) + "\n"
     try:
         file.parent.mkdir(exist_ok=True)
@@ -37,8 +37,8 @@ def write(record: dict[str, Any]) -> Path:
 
 
 def everywhere() -> list[dict[str, Any]]:
-    """All records, by chain id."""
+    """All records, by chain id and contract."""
     return sorted(
         (json.loads(file.read_text(encoding="utf-8")) for file in FOLDER.glob("*.json")),
-        key=lambda r: int(r["chain_id"]),
+        key=lambda r: (int(r["chain_id"]), r["contract"]),
     )

@@ -1,4 +1,4 @@
-"""Deploys the escrow contract on a chain, at the address it has on every chain, and registers it with this venue."""
+"""Deploys the two escrow contracts on a chain, at the addresses they have on every chain, and registers them with this venue."""
 
 import os
 from argparse import ArgumentParser
@@ -10,7 +10,16 @@ from eth_account import Account
 
 from escrow.contracts.deploy import records
 from escrow.contracts.deploy.errors import DeployError
-from escrow.contracts.deploy.escrow import DEVELOPMENT_CHAIN, Created, Plan, Roles, Site, escrow_deploy, roles_require
+from escrow.contracts.deploy.escrow import (
+    CONTRACTS,
+    DEVELOPMENT_CHAIN,
+    Created,
+    Plan,
+    Roles,
+    Site,
+    escrow_deploy,
+    roles_require,
+)
 from otc.core.chains import chain_escrow_set, chain_register
 from otc.core.errors import DomainError
 from otc.core.fields import normal_hex, to_checksum
@@ -21,8 +30,8 @@ SAFE_DEPTH, FINAL_DEPTH = 2, 64
 
 class Command(BaseCommand):
     help = (
-        "Deploys OTCEscrow by CREATE2: the same roles give the same address on every chain, told before anything is sent. Run again, it "
-        "finds the contract, proves its code, and repairs the chain's row; then it needs no key."
+        "Deploys OTCEscrow and RightsEscrow by CREATE2: the same roles give the same addresses on every chain, told before anything is "
+        "sent. Run again, it finds the contracts, proves their code, and repairs the chain's rows; then it needs no key."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -45,35 +54,47 @@ class Command(BaseCommand):
         parser.add_argument("--guardian", default="", help=f"May pause entry for at most 7 days. {recorded}")
         parser.add_argument("--fee-recipient", default="", help=recorded)
         parser.add_argument("--allow-key-owner", action="store_true", help="Take an owner without code: a single key.")
-        parser.add_argument("--start-block", type=int, help="Where the escrow stands already, the block it came in.")
+        parser.add_argument(
+            "--start-block", type=int, help="Where the escrows stand already, the block the first of them came in."
+        )
         parser.add_argument("--name", default="", help="What pages call the chain, in a new row.")
         parser.add_argument("--safe-depth", type=int, default=SAFE_DEPTH, help="In a new row.")
         parser.add_argument("--final-depth", type=int, default=FINAL_DEPTH, help="In a new row.")
 
     def handle(self, **options: Any) -> None:
         chain_id = options["chain"]
-        row = Chain.objects.filter(pk=escrow_key(chain_id, EscrowKind.TOKENS)).first()
+        known = {kind: records.read(chain_id, contract) for kind, contract in CONTRACTS.items()}
+        rows = {kind: Chain.objects.filter(pk=escrow_key(chain_id, kind)).first() for kind in CONTRACTS}
         try:
-            site = self._site(chain_id, row, options)
-            record = records.read(chain_id)
-            plan = Plan(chain_id, self._roles(options, record))
-            self.stdout.write(f"The escrow's address on chain {chain_id}: {to_checksum(plan.address)}")
-            self._refuse_another(plan, row, record)
-            if site.code(plan.address):
-                created = self._keep(site, plan, record, options["start_block"])
-            else:
-                created = self._send(site, plan, options)
-            self._register(site, plan, created, row, options)
-            if record is None and chain_id != DEVELOPMENT_CHAIN:
-                file = records.write(plan.record(block=created.block, transaction=created.transaction))
-                self.stdout.write(
-                    f"Written: {file.name} in deployments/. Commit it; `manage.py build_contracts` tells wallets."
-                )
+            site = self._site(chain_id, list(rows.values()), options)
+            roles = self._roles(options, next(filter(None, known.values()), None))
+            plans = [Plan(chain_id, roles, kind) for kind in EscrowKind]
+            for plan in plans:
+                self.stdout.write(f"{plan.contract}'s address on chain {chain_id}: {to_checksum(plan.address)}")
+            for plan in plans:  # all refusals come before anything is sent
+                self._refuse_another(plan, rows[plan.kind], known[plan.kind])
+            for plan in plans:
+                self._bring(site, plan, rows[plan.kind], known[plan.kind], options)
         except (DeployError, DomainError) as error:
             raise CommandError(str(error)) from error
 
-    def _site(self, chain_id: int, row: Chain | None, options: dict[str, Any]) -> Site:
-        url = options["rpc_url"] or next(iter(row.rpc_urls if row else []), "")
+    def _bring(
+        self, site: Site, plan: Plan, row: Chain | None, record: dict[str, Any] | None, options: dict[str, Any]
+    ) -> None:
+        """One of the escrows: kept or sent, registered, recorded."""
+        if site.code(plan.address):
+            created = self._keep(site, plan, record, options["start_block"])
+        else:
+            created = self._send(site, plan, options)
+        self._register(site, plan, created, row, options)
+        if record is None and plan.chain_id != DEVELOPMENT_CHAIN:
+            file = records.write(plan.record(block=created.block, transaction=created.transaction))
+            self.stdout.write(
+                f"Written: {file.name} in deployments/. Commit it; `manage.py build_contracts` tells wallets."
+            )
+
+    def _site(self, chain_id: int, rows: list[Chain | None], options: dict[str, Any]) -> Site:
+        url = options["rpc_url"] or next((url for row in rows if row for url in row.rpc_urls), "")
         if not url:
             raise CommandError("Set RPC_URL or give --rpc-url: the endpoint of the chain to deploy on.")
         site = Site(url)
@@ -97,10 +118,10 @@ class Command(BaseCommand):
 
     @staticmethod
     def _refuse_another(plan: Plan, row: Chain | None, record: dict[str, Any] | None) -> None:
-        """A chain has one escrow of a venue."""
+        """A chain has one escrow of each kind of a venue."""
         if record is not None and record["address"].lower() != plan.address:
             raise CommandError(
-                f"deployments/{plan.chain_id}.json names the escrow {record['address']}, made with other roles or from other sources. "
+                f"deployments/{records.path(plan.chain_id, plan.contract).name} names the escrow {record['address']}, made with other roles or from other sources. "
                 "Check out the sources it came from, or remove the file to begin with a new escrow. Nothing was sent."
             )
         if row is not None and row.escrow_address != plan.address and row.head_number is not None:
@@ -110,7 +131,7 @@ class Command(BaseCommand):
             )
 
     def _keep(self, site: Site, plan: Plan, record: dict[str, Any] | None, start_block: int | None) -> Created:
-        site.require_escrow(plan.address, plan.chain_id)
+        site.require_escrow(plan.contract, plan.address, plan.chain_id)
         for name, address in vars(site.roles(plan.address)).items():
             if address != getattr(plan.roles, name):
                 self.stderr.write(f"Since it was deployed, its {name.replace('_', ' ')} became {to_checksum(address)}.")
@@ -120,7 +141,7 @@ class Command(BaseCommand):
             created = Created(start_block, "")
         else:
             created = site.created(plan.address)
-        self.stdout.write(f"Escrow kept: its code is this checkout's (since block {created.block}).")
+        self.stdout.write(f"{plan.contract} kept: its code is this checkout's (since block {created.block}).")
         return created
 
     def _send(self, site: Site, plan: Plan, options: dict[str, Any]) -> Created:
@@ -128,7 +149,9 @@ class Command(BaseCommand):
         for warning in roles_require(site, plan, allow_key_owner=options["allow_key_owner"]):
             self.stderr.write(warning)
         created = escrow_deploy(site, plan, key=self._key(options))
-        self.stdout.write(f"Escrow deployed and verified: block {created.block}, transaction {created.transaction}.")
+        self.stdout.write(
+            f"{plan.contract} deployed and verified: block {created.block}, transaction {created.transaction}."
+        )
         self.stdout.write(
             "Payment tokens are allowed by its owner, with setPayToken; the venue lists them when it sees that on chain."
         )
@@ -140,6 +163,7 @@ class Command(BaseCommand):
             return
         chain_register(
             chain_id=plan.chain_id,
+            kind=plan.kind,
             name=options["name"] or f"Chain {plan.chain_id}",
             rpc_url=site.rpc_url,
             public_rpc_url="",

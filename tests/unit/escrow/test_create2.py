@@ -6,11 +6,13 @@ from web3.utils.address import get_create_address
 
 from escrow.contracts.deploy import create2
 from escrow.contracts.deploy.code import artifact, escrow_code, filled, init_code
-from escrow.contracts.deploy.escrow import CONTRACT, Plan, Roles
+from escrow.contracts.deploy.escrow import Plan, Roles
 from otc.core.fields import to_checksum
+from otc.core.models import EscrowKind
 
 OWNER, GUARDIAN, FEES = ("0x" + byte * 20 for byte in ("a1", "b2", "c3"))
 PLAN = Plan(1, Roles(OWNER, GUARDIAN, FEES))
+CONTRACT = PLAN.contract
 
 
 def test_the_presigned_transaction_makes_the_factory_at_its_address():
@@ -48,6 +50,7 @@ def test_the_roles_end_the_init_code():
 
 def test_the_address_depends_on_the_roles_and_not_on_the_chain():
     assert Plan(10, PLAN.roles).address == PLAN.address
+    assert Plan(1, PLAN.roles, EscrowKind.RIGHTS).address != PLAN.address
     assert Plan(1, Roles(OWNER, GUARDIAN, OWNER)).address != PLAN.address
 
 

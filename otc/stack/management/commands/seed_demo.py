@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def _rpc_url() -> str:
         from otc.core.models import Chain
 
-        chain = Chain.objects.filter(chain_id=anvil.CHAIN_ID).first()
+        chain = Chain.objects.filter(pk=anvil.CHAIN_ID).first()
         if chain is None:
             raise CommandError("There is no demonstration chain here.")
         return str(chain.rpc_urls[0])
