@@ -9,12 +9,14 @@ from escrow.services.transactions import Action
 from otc.core.serializers import AddressField, Hash32Field, HexBytesField, IntField, StrictSerializer, UintField
 from otc.core.signatures import SIGNATURE_MAX, with_v_27
 from points.api.serializers import ChoiceText, EscrowField, SideField
+from points.domain.merkle import PROOF_MAX
 
 UINT16_MAX = 2**16 - 1
 UINT32_MAX = 2**32 - 1
 UINT40_MAX = 2**40 - 1
 TRANCHE_MAX = 63
 BATCH_MAX = 50
+IDS_MAX = 5_000
 
 
 class OfChainParams(StrictSerializer):
@@ -46,6 +48,13 @@ class ProposeParams(OfMarketParams):
     tge_bps = IntField(maximum=UINT16_MAX, required=False)
     tranches = IntField(maximum=TRANCHE_MAX + 1, required=False)
     period = IntField(maximum=UINT32_MAX, required=False)
+    semi_fungible = serializers.BooleanField(
+        required=False, help_text="In the rights escrow: pieces of an ERC-1155; by default of an ERC-721."
+    )
+    ids_root = Hash32Field(required=False, help_text="Of the ids that count; by default any does.")
+    allowed_ids = serializers.ListField(
+        child=UintField(), max_length=IDS_MAX, required=False, help_text="Instead of the root: the ids themselves."
+    )
 
 
 class ExtendParams(OfMarketParams):
@@ -81,6 +90,43 @@ class DeliverParams(SlashParams):
     to_escrow = serializers.BooleanField(
         required=False, help_text="Into the buyer's escrow balance instead of his wallet."
     )
+
+
+class DeliverRightsParams(SlashParams):
+    ids = serializers.ListField(child=UintField(), min_length=1, max_length=BATCH_MAX)
+    amounts = serializers.ListField(
+        child=UintField(), max_length=BATCH_MAX, required=False, help_text="Pieces of each id; of an ERC-1155 only."
+    )
+    proofs = serializers.ListField(
+        child=serializers.ListField(child=Hash32Field(), max_length=PROOF_MAX),
+        max_length=BATCH_MAX,
+        required=False,
+        help_text="Of each id, where only listed ones count.",
+    )
+    allowed_ids = serializers.ListField(
+        child=UintField(),
+        max_length=IDS_MAX,
+        required=False,
+        help_text="Instead of proofs: the whole list that the project published. The proofs are made from it.",
+    )
+    to_escrow = serializers.BooleanField(
+        required=False, help_text="Kept in the escrow for the buyer; pieces of an ERC-1155 always are."
+    )
+
+
+class ApproveRightsParams(StrictSerializer):
+    token = AddressField()
+    right = UintField(required=False, help_text="One id of an ERC-721; by default all of the token.")
+    approved = serializers.BooleanField(required=False, help_text="false takes it back.")
+    chain_id = IntField(minimum=1, required=False)
+
+
+class WithdrawRightParams(StrictSerializer):
+    token = AddressField()
+    right = UintField(help_text="The id.")
+    amount = UintField(required=False, help_text="Pieces; by default 1.")
+    to = AddressField(required=False, help_text="The account itself by default.")
+    chain_id = IntField(minimum=1, required=False)
 
 
 class DeliverBatchParams(StrictSerializer):
@@ -196,6 +242,9 @@ PARAMS: dict[Action, type[StrictSerializer]] = {
     Action.BUMP_EPOCH: OfChainParams,
     Action.DELIVER: DeliverParams,
     Action.DELIVER_BATCH: DeliverBatchParams,
+    Action.APPROVE_RIGHTS: ApproveRightsParams,
+    Action.DELIVER_RIGHTS: DeliverRightsParams,
+    Action.WITHDRAW_RIGHT: WithdrawRightParams,
     Action.SLASH: SlashParams,
     Action.REFUND: OfDealParams,
     Action.MATCH_OFFERS: MatchOffersParams,

@@ -4,7 +4,7 @@ from typing import Any
 
 from escrow.contracts import bindings
 from escrow.domain.actions import market_phase
-from escrow.models import DealOutcome, DealPhase, DealTransfer, SettlementTerms
+from escrow.models import DealOutcome, DealPhase, DealTransfer, DeliveredRight, KeptRight, SettlementTerms
 from escrow.selectors.allowed import Allowed, DealDetail
 from escrow.selectors.balances import BalanceView
 from escrow.selectors.deals import ChainFact, DealView, TrancheView, terms_of
@@ -61,6 +61,9 @@ def settlement_json(terms: SettlementTerms, *, final: bool) -> Json:
         "final_at": terms.final_at,
         "final": final,
         "extended": terms.extended,
+        "rights": None
+        if terms.semi_fungible is None
+        else {"semi_fungible": terms.semi_fungible, "ids_root": terms.ids_root},
     }
 
 
@@ -170,6 +173,20 @@ def transfer_json(transfer: DealTransfer) -> Json:
     }
 
 
+def piece_json(piece: DeliveredRight) -> Json:
+    """Needs its event and block."""
+    return {
+        "tranche": piece.tranche,
+        "token": to_checksum(piece.token),
+        "right": str(piece.right),
+        "amount": str(piece.amount),
+        "to_escrow": piece.to_escrow,
+        "time": piece.event.block.timestamp,
+        "block_number": piece.event.block_number,
+        "tx_hash": piece.event.tx_hash,
+    }
+
+
 def allowed_json(one: Allowed) -> Json:
     return {"action": one.action, "by": one.by, "until": one.until, "tranche": one.tranche}
 
@@ -179,6 +196,7 @@ def deal_detail_json(detail: DealDetail) -> Json:
         **deal_json(detail.view),
         "auto_delivery": str(detail.auto_delivery),
         "allowed": [allowed_json(one) for one in detail.allowed],
+        "pieces": [piece_json(one) for one in detail.pieces],
         "transfers": [transfer_json(one) for one in detail.transfers],
         "timeline": [fact_json(fact) for fact in detail.timeline],
     }
@@ -213,6 +231,16 @@ def balance_json(row: BalanceView) -> Json:
         "locked_bond": str(row.locked_bond),
         "pending_in": str(row.pending_in),
         "pending_out": str(row.pending_out),
+    }
+
+
+def kept_right_json(row: KeptRight) -> Json:
+    """Needs its chain."""
+    return {
+        **escrow_ref(row.chain),
+        "token": to_checksum(row.token),
+        "right": str(row.right),
+        "amount": str(row.amount),
     }
 
 
@@ -300,6 +328,7 @@ def _issue(issue: Issue) -> Json:
         "kind": issue["kind"],
         "token": to_checksum(issue["token"]),
         "spender": to_checksum(issue["spender"]) if issue["spender"] else None,
+        "right": None if issue["right"] is None else str(issue["right"]),
         "has": str(issue["has"]),
         "needs": str(issue["needs"]),
     }

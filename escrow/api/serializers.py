@@ -8,6 +8,7 @@ from escrow.api.representations import OUTCOME_CODES, PHASES
 from escrow.chain.models import Depth
 from escrow.domain.actions import Phase
 from escrow.selectors.allowed import ROLES
+from escrow.services.tx.call import NeedKind
 from otc.core.serializers import (
     AddressField,
     Hash32Field,
@@ -63,6 +64,11 @@ class StatusAnswer(Answer):
     chains = ChainAnswer(many=True)
 
 
+class RightsTermsAnswer(Answer):
+    semi_fungible = serializers.BooleanField(help_text="Pieces of an ERC-1155, else of an ERC-721.")
+    ids_root = Hash32Field(allow_null=True, help_text="Merkle root of the ids that count; null: any id.")
+
+
 class SettlementAnswer(Answer):
     token = AddressField()
     symbol = serializers.CharField(help_text="As the token says; may be empty, never to be trusted.")
@@ -77,6 +83,9 @@ class SettlementAnswer(Answer):
     final_at = IntField(help_text="No veto from here on.")
     final = serializers.BooleanField()
     extended = serializers.BooleanField()
+    rights = RightsTermsAnswer(
+        allow_null=True, help_text="Of terms in pieces of a right, which the ratio counts; null otherwise."
+    )
 
 
 class MarketWithSettlementAnswer(MarketDetailAnswer):
@@ -86,7 +95,9 @@ class MarketWithSettlementAnswer(MarketDetailAnswer):
 
 class TrancheAnswer(Answer):
     number = IntField()
-    due = UintField(help_text="Base units of the settlement token; of an attested market, units of the program.")
+    due = UintField(
+        help_text="Base units of the settlement token, or pieces of a right; of an attested market, units of the program."
+    )
     delivered = UintField(help_text="Measured at the receiver.")
     opens_at = IntField()
     deadline = IntField(help_text="The last second in which it may be delivered.")
@@ -189,9 +200,21 @@ class AllowedAnswer(Answer):
     tranche = IntField(allow_null=True)
 
 
+class PieceAnswer(Answer):
+    tranche = IntField()
+    token = AddressField()
+    right = UintField(help_text="The id.")
+    amount = UintField(help_text="Pieces, measured at the receiver.")
+    to_escrow = serializers.BooleanField(help_text="Kept there for the buyer, who sends withdraw_right.")
+    time = IntField()
+    block_number = IntField()
+    tx_hash = Hash32Field()
+
+
 class DealDetailAnswer(DealAnswer):
     auto_delivery = UintField(help_text="Base units of the settlement token that anyone may deliver for the seller.")
     allowed = AllowedAnswer(many=True, help_text="What can be done now, by whom, until when.")
+    pieces = PieceAnswer(many=True, help_text="Of a right, as they were delivered, oldest first.")
     transfers = TransferAnswer(many=True, help_text="Changes of hands, oldest first.")
     timeline = FactAnswer(many=True, help_text="What the chain said about this deal, oldest first.")
 
@@ -249,6 +272,19 @@ class BalancesAnswer(Answer):
     balances = BalanceAnswer(many=True)
 
 
+class KeptRightAnswer(Answer):
+    chain_id = IntField()
+    escrow = EscrowField()
+    token = AddressField()
+    right = UintField(help_text="The id.")
+    amount = UintField(help_text="Pieces, seen.")
+
+
+class KeptRightsAnswer(Answer):
+    address = AddressField()
+    rights = KeptRightAnswer(many=True)
+
+
 class SolvencyTokenAnswer(Answer):
     chain_id = IntField()
     escrow = EscrowField()
@@ -297,10 +333,11 @@ class SimulationAnswer(Answer):
 
 
 class IssueAnswer(Answer):
-    kind = serializers.ChoiceField(choices=["allowance", "balance", "escrow_balance"])
+    kind = serializers.ChoiceField(choices=[str(kind) for kind in NeedKind])
     token = AddressField()
-    spender = AddressField(allow_null=True, help_text="Whom to approve; only for an allowance.")
-    has = UintField()
+    right = UintField(allow_null=True, help_text="The id, where it is about pieces of one right.")
+    spender = AddressField(allow_null=True, help_text="Whom to approve; only for an allowance or an approval.")
+    has = UintField(help_text="Base units; of a right, pieces; of an approval, 0.")
     needs = UintField()
 
 

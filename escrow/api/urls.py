@@ -12,6 +12,7 @@ urlpatterns = [
     path("markets/<str:market_id>", views.MarketView.as_view()),
     path("markets/<str:market_id>/deals", views.MarketDealsView.as_view()),
     path("balances/<str:address>", views.BalancesView.as_view()),
+    path("rights/<str:address>", views.RightsView.as_view()),
     path("solvency", views.SolvencyView.as_view()),
     path("resales/prepare", views.PrepareResaleView.as_view()),
     path("closes/prepare", views.PrepareCloseView.as_view()),

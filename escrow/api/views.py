@@ -15,7 +15,7 @@ from escrow.api import serializers as shapes
 from escrow.models import Deal
 from escrow.selectors.allowed import deal_detail
 from escrow.selectors.balances import balances
-from escrow.selectors.deals import deal_get, deal_view, deals_of
+from escrow.selectors.deals import deal_get, deal_view, deals_of, rights_kept
 from escrow.selectors.receipts import receipt
 from escrow.selectors.solvency import solvency
 from escrow.services import signing, transactions
@@ -159,6 +159,21 @@ class BalancesView(APIView):
             "balances": [to_json.balance_json(row) for row in rows],
         }
         return Response(answer)
+
+
+class RightsView(APIView):
+    @extend_schema(
+        operation_id="rights",
+        tags=["money"],
+        parameters=[shapes.ChainQuery],
+        responses={200: shapes.KeptRightsAnswer},
+    )
+    def get(self, request: Request, address: str) -> Response:
+        """Pieces of rights that the escrow keeps for a wallet: delivered into it, and not withdrawn."""
+        asked = query_of(request, shapes.ChainQuery)
+        wallet = _address_of_path(address)
+        rows = rights_kept(wallet, chains=_chains(asked))
+        return Response({"address": to_checksum(wallet), "rights": [to_json.kept_right_json(row) for row in rows]})
 
 
 class SolvencyView(APIView):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from escrow.domain.actions import tradable
 from escrow.domain.attestations import Attestation, AttestedDeal, Step
-from escrow.models import Deal, DealOutcome, DealTransfer
+from escrow.models import Deal, DealOutcome, DealTransfer, DeliveredRight
 from escrow.selectors.deals import (
     ChainFact,
     DealView,
@@ -14,6 +14,7 @@ from escrow.selectors.deals import (
     deal_timeline,
     deal_transfers,
     deal_view,
+    delivered_pieces,
 )
 
 ANYONE, PARTIES, BUYER, SELLER = "anyone", "parties", "buyer", "seller"
@@ -52,18 +53,20 @@ class DealDetail:
     view: DealView
     auto_delivery: int
     allowed: list[Allowed]
+    pieces: list[DeliveredRight]
     transfers: list[DealTransfer]
     timeline: list[ChainFact]
 
 
 def deal_detail(deal: Deal) -> DealDetail:
-    """Of a deal loaded by `deals_of`. Three queries."""
+    """Of a deal loaded by `deals_of`. Three queries, of a deal of rights four."""
     view = deal_view(deal)
     standing = auto_delivery_amount(deal, view.terms.token) if view.terms is not None and not view.attested else 0
     return DealDetail(
         view=view,
         auto_delivery=standing,
         allowed=allowed(view, now=deal.chain.head_time or 0, auto_delivery=standing),
+        pieces=delivered_pieces(deal) if view.in_rights else [],
         transfers=deal_transfers(deal),
         timeline=deal_timeline(deal),
     )
@@ -84,18 +87,18 @@ def allowed(view: DealView, *, now: int, auto_delivery: int = 0) -> list[Allowed
             found.append(Allowed("fill_resale", ANYONE, market.long_stop))
     if view.terms_final:
         for tranche in view.tranches:
-            found += _steps(view, tranche, now) if view.attested else _of_tranche(tranche, now, auto_delivery)
+            found += _steps(view, tranche, now) if view.attested else _of_tranche(view, tranche, now, auto_delivery)
     return [*found, Allowed("mutual_close", PARTIES)]
 
 
-def _of_tranche(tranche: TrancheView, now: int, auto_delivery: int) -> Iterator[Allowed]:
+def _of_tranche(view: DealView, tranche: TrancheView, now: int, auto_delivery: int) -> Iterator[Allowed]:
     if tranche.outcome != DealOutcome.OPEN or now < tranche.opens_at:
         return
     number, last = tranche.number, tranche.deadline
     if now > last:
         yield Allowed("slash", ANYONE, None, number)
         return
-    yield Allowed("deliver", SELLER, last, number)
+    yield Allowed("deliver_rights" if view.in_rights else "deliver", SELLER, last, number)
     if auto_delivery:
         yield Allowed("deliver_for", ANYONE, last, number)
 

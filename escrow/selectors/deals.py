@@ -11,7 +11,16 @@ from escrow.chain.models import ChainEvent, Depth
 from escrow.contracts.structs import ATTESTED, settlement_terms
 from escrow.domain import payouts
 from escrow.domain.payouts import Terms
-from escrow.models import AutoDelivery, Deal, DealOutcome, DealTranche, DealTransfer, SettlementTerms
+from escrow.models import (
+    AutoDelivery,
+    Deal,
+    DealOutcome,
+    DealTranche,
+    DealTransfer,
+    DeliveredRight,
+    KeptRight,
+    SettlementTerms,
+)
 from escrow.selectors.depth import depth_of
 from otc.core.models import Chain
 from points.models import Market, MarketStatus
@@ -55,6 +64,11 @@ class DealView:
     bond_locked: int
     deadline: int | None
     refundable: bool
+
+    @property
+    def in_rights(self) -> bool:
+        """Whether pieces of a right are delivered: what is due and delivered counts pieces then."""
+        return self.terms is not None and self.terms.semi_fungible is not None
 
     @property
     def attested(self) -> bool:
@@ -192,6 +206,17 @@ def auto_delivery_amount(deal: Deal, token: str) -> int:
 def deal_transfers(deal: Deal) -> list[DealTransfer]:
     """Changes of hands, oldest first, with the events that say so."""
     return list(deal.transfers.select_related("event__block"))
+
+
+def delivered_pieces(deal: Deal) -> list[DeliveredRight]:
+    """Pieces of a right that came in a deal, oldest first, with the events that say so."""
+    return list(deal.pieces.select_related("event__block"))
+
+
+def rights_kept(address: str, *, chains: Iterable[Chain] | QuerySet[Chain]) -> list[KeptRight]:
+    """What the escrows keep for a wallet, by token and id, with their chains."""
+    rows = KeptRight.objects.filter(chain__in=chains, user=address, amount__gt=0).select_related("chain")
+    return list(rows.order_by("chain", "token", "right"))
 
 
 # ---------------------------------------------------------------- timeline

@@ -14,7 +14,7 @@ from eth_utils.crypto import keccak
 from escrow.chain.client import Call as RpcCall
 from escrow.chain.client import RpcError, RpcFault
 from escrow.chain.endpoints import chain_answers
-from escrow.contracts import bindings
+from escrow.contracts import bindings, rights_bindings
 from escrow.services.tx import (
     attested,
     closes,
@@ -25,6 +25,7 @@ from escrow.services.tx import (
     offers,
     params,
     positions,
+    rights,
     standing,
 )
 from escrow.services.tx.call import Call, Need, NeedKind
@@ -35,6 +36,9 @@ from otc.core.fields import to_checksum
 GAS_MARGIN_BPS = 12_000  # state may move between the estimate and the block
 BALANCE_OF = "0x" + keccak(text="balanceOf(address)").hex()[:8]
 ALLOWANCE = "0x" + keccak(text="allowance(address,address)").hex()[:8]
+IS_APPROVED_FOR_ALL = "0x" + keccak(text="isApprovedForAll(address,address)").hex()[:8]
+OWNER_OF = "0x" + keccak(text="ownerOf(uint256)").hex()[:8]
+BALANCE_OF_ID = "0x" + keccak(text="balanceOf(address,uint256)").hex()[:8]
 
 
 class Action(StrEnum):
@@ -57,6 +61,9 @@ class Action(StrEnum):
     BUMP_EPOCH = "bump_epoch"
     DELIVER = "deliver"
     DELIVER_BATCH = "deliver_batch"
+    APPROVE_RIGHTS = "approve_rights"
+    DELIVER_RIGHTS = "deliver_rights"
+    WITHDRAW_RIGHT = "withdraw_right"
     SLASH = "slash"
     REFUND = "refund"
     MATCH_OFFERS = "match_offers"
@@ -99,6 +106,9 @@ ACTIONS: dict[Action, Spec] = {
     Action.BUMP_EPOCH: Spec(params.OfChain, offers.bump_epoch),
     Action.DELIVER: Spec(params.Deliver, deals.deliver),
     Action.DELIVER_BATCH: Spec(params.DeliverBatch, deals.deliver_batch),
+    Action.APPROVE_RIGHTS: Spec(params.ApproveRights, rights.approve_rights),
+    Action.DELIVER_RIGHTS: Spec(params.DeliverRights, rights.deliver_rights),
+    Action.WITHDRAW_RIGHT: Spec(params.WithdrawRight, rights.withdraw_right),
     Action.SLASH: Spec(params.Slash, deals.slash),
     Action.REFUND: Spec(params.OfDeal, deals.refund),
     Action.MATCH_OFFERS: Spec(params.MatchOffers, matching.match_offers),
@@ -117,13 +127,16 @@ ACTIONS: dict[Action, Spec] = {
 
 
 class Issue(TypedDict):
-    """What the account must do first. `kind` is a NeedKind; base units of `token`; `spender` only for an allowance."""
+    """What the account must do first. `kind` is a NeedKind; base units of `token`, or pieces of its id `right`; `spender` only for an
+    allowance or approval.
+    """
 
     kind: str
     token: str
     has: int
     needs: int
     spender: str | None
+    right: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +195,7 @@ def _tried(call: Call, account: str) -> Prepared:
             "gas": None if refusal is not None else int(estimate, 16) * GAS_MARGIN_BPS // 10_000,
         },
         simulation=refusal or Simulation(ok=True),
-        issues=_issues(call, held),
+        issues=_issues(call, held, account, works=refusal is None),
         explanation="\n".join(call.explanation),
         block_number=int(_required(call, number), 16),
     )
@@ -192,21 +205,45 @@ def _reading(call: Call, need: Need, account: str) -> dict[str, str]:
     """The view call that says how much of `need` there is."""
     if need.kind is NeedKind.ESCROW_BALANCE:
         return {"to": call.chain.escrow_address, "data": bindings.encode_balances(need.token, account)}
-    if need.kind is NeedKind.BALANCE:
-        return {"to": need.token, "data": BALANCE_OF + encode(["address"], [account]).hex()}
-    arguments = encode(["address", "address"], [account, call.chain.escrow_address])
-    return {"to": need.token, "data": ALLOWANCE + arguments.hex()}
+    if need.kind is NeedKind.ESCROW_RIGHT:
+        right = need.right or 0
+        return {"to": call.chain.escrow_address, "data": rights_bindings.encode_rights(need.token, right, account)}
+    selector, types, arguments = {
+        NeedKind.BALANCE: (BALANCE_OF, ["address"], [account]),
+        NeedKind.ALLOWANCE: (ALLOWANCE, ["address", "address"], [account, call.chain.escrow_address]),
+        NeedKind.RIGHTS_APPROVAL: (IS_APPROVED_FOR_ALL, ["address", "address"], [account, call.chain.escrow_address]),
+        NeedKind.RIGHT_OWNER: (OWNER_OF, ["uint256"], [need.right]),
+        NeedKind.RIGHT_BALANCE: (BALANCE_OF_ID, ["address", "uint256"], [account, need.right]),
+    }[need.kind]
+    return {"to": need.token, "data": selector + encode(types, arguments).hex()}
 
 
-def _issues(call: Call, held: list[Any]) -> list[Issue]:
+def _issues(call: Call, held: list[Any], account: str, *, works: bool) -> list[Issue]:
+    """A call that works lacks no approval: single pieces can be approved too."""
     issues: list[Issue] = []
     for need, answer in zip(call.needs, held, strict=True):
-        # An address without code answers with nothing, a broken token with an error: either way there is none of it.
-        has = 0 if isinstance(answer, RpcError) or len(answer) < 66 else int(answer[:66], 16)  # noqa: PLR2004 - one word
-        if has < need.amount:
-            spender = call.chain.escrow_address if need.kind is NeedKind.ALLOWANCE else None
-            issues.append(Issue(kind=str(need.kind), token=need.token, has=has, needs=need.amount, spender=spender))
+        has = _has(need, answer, account)
+        if has < need.amount and not (works and need.kind is NeedKind.RIGHTS_APPROVAL):
+            approval = need.kind in {NeedKind.ALLOWANCE, NeedKind.RIGHTS_APPROVAL}
+            issues.append(
+                Issue(
+                    kind=str(need.kind),
+                    token=need.token,
+                    has=has,
+                    needs=need.amount,
+                    spender=call.chain.escrow_address if approval else None,
+                    right=need.right,
+                )
+            )
     return issues
+
+
+def _has(need: Need, answer: Any, account: str) -> int:
+    """An address without code answers with nothing, a broken token with an error: either way there is none of it."""
+    if isinstance(answer, RpcError) or len(answer) < 66:  # noqa: PLR2004 - one word
+        return 0
+    word = int(answer[:66], 16)
+    return int(word == int(account, 16)) if need.kind is NeedKind.RIGHT_OWNER else word
 
 
 def _refusal(call: Call, answer: Any) -> Simulation | None:

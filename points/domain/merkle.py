@@ -38,6 +38,11 @@ def packed_indexed_leaf(index: int, address: bytes, amount: int) -> bytes:
     return keccak(index.to_bytes(32, "big") + address + amount.to_bytes(32, "big"))
 
 
+def id_leaf(right: int) -> bytes:
+    """keccak256(keccak256(abi.encode(uint256))): one id of a list of rights, as the rights escrow checks it."""
+    return keccak(keccak(right.to_bytes(32, "big")))
+
+
 def leaf(leaf_format: LeafFormat, *, address: bytes, amount: int, index: int = 0) -> bytes:
     """The leaf in a format; `index` counts for `packed_indexed` alone."""
     if leaf_format is LeafFormat.STANDARD:

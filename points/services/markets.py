@@ -6,9 +6,9 @@ from django.db import transaction
 
 from otc.accounts.models import User
 from otc.core.errors import DomainError, ErrorCode
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind
 from points.domain.markets import MarketTerms, market_terms_hash, rules_text_hash, terms_errors
-from points.models import Market, MarketStatus, PayToken, Program, UnknownMarket
+from points.models import AssetKind, Market, MarketStatus, PayToken, Program, UnknownMarket
 from points.services.projects import project_member_require
 
 RULES_MAX = 20_000
@@ -70,6 +70,8 @@ def market_register(
     terms stand under another program.
     """
     project_member_require(project=program.project, user=user)
+    if chain.kind == EscrowKind.RIGHTS and program.kind != AssetKind.RIGHT:
+        raise DomainError(ErrorCode.INVALID, "The rights escrow serves programs of kind 3, a right.", field="escrow")
     if chain.head_time is None:
         raise DomainError(ErrorCode.CHAIN_UNAVAILABLE, f"{chain.name} has not been read yet. Try again in a minute.")
     pay_token = PayToken.objects.filter(chain=chain, address=pay_token_address).first()

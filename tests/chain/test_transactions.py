@@ -96,7 +96,7 @@ def test_entry_pause_stops_deposits_and_fills_not_exits(funded):
     until = funded.anvil.now() + DAY
     funded.send("owner", funded.escrow, bindings.encode_pause_entry(until))
     funded.mine()
-    assert Chain.objects.get().paused_until == until
+    assert funded.chain.paused_until == until
     assert refused(funded.prepare, "buyer", "deposit", token=funded.token.address, amount=1).code is ErrorCode.PAUSED
     assert refused(funded.prepare, "buyer", "fill", offer_hash=offer.offer_hash, units=100).code is ErrorCode.PAUSED
     funded.act("buyer", "withdraw", token=funded.token.address, amount=1)

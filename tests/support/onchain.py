@@ -10,7 +10,7 @@ from escrow.contracts.deploy.tokens import TokenSpec, token_deploy
 from escrow.models import Deal
 from escrow.services import transactions
 from otc.accounts.models import User
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind, escrow_key
 from otc.core.signatures import sign_digest
 from otc.stack import anvil as published
 from otc.stack.demo import demo_deploy
@@ -26,31 +26,38 @@ MINT = keccak(text="mint(address,uint256)")[:4]
 
 
 class OnChain:
-    """One market in a 6-decimal token; accounts by role. Amounts are base units. A block is made when it is asked for."""
+    """One market in a 6-decimal token, in one of the chain's escrows; accounts by role. Amounts are base units. A block is made when it is
+    asked for.
+    """
 
-    def __init__(self, anvil: Anvil) -> None:
-        self.anvil = anvil
+    def __init__(self, anvil: Anvil, *, kind: EscrowKind = EscrowKind.TOKENS) -> None:
+        self.anvil, self.kind = anvil, kind
         deployment = demo_deploy(rpc_url=anvil.url, safe_depth=1, final_depth=FINAL_DEPTH)
-        self.chain_id, self.escrow = deployment.chain_id, deployment.escrow
+        self.chain_id, self.escrow_key = deployment.chain_id, escrow_key(deployment.chain_id, kind)
+        self.escrow = self.chain.escrow_address
         anvil.automine(on=False)  # the fixture turns it on again
         self.read()
-        self.token = PayToken.objects.get(decimals=6)
+        self.token = PayToken.objects.get(chain=self.escrow_key, decimals=6)
         self.resolver = User.objects.for_wallet(published.address("resolver"))
         project = Project.objects.create(slug="harbor", name="Harbor")
         ProjectMember.objects.create(project=project, user=self.resolver)
         self.program = Program.objects.create(
-            project=project, slug="harbor-airdrop", name="Harbor airdrop", kind=1, unit_name="HRB"
+            project=project,
+            slug="harbor-airdrop",
+            name="Harbor airdrop",
+            kind=1 if kind == EscrowKind.TOKENS else 3,
+            unit_name="HRB",
         )
         self.market = self.open_market()
         self.settlement_token = ""
 
     @property
     def chain(self) -> Chain:
-        return Chain.objects.get(pk=self.chain_id)
+        return Chain.objects.get(pk=self.escrow_key)
 
     def read(self) -> None:
         """Lets the watcher read up to the head."""
-        while watch(self.chain_id).outcome not in {Outcome.LEVEL, Outcome.HALTED, Outcome.BUSY}:
+        while watch(self.escrow_key).outcome not in {Outcome.LEVEL, Outcome.HALTED, Outcome.BUSY}:
             pass
 
     # ------------------------------------------------------------ sending
@@ -99,8 +106,8 @@ class OnChain:
     def fund(self, role: str, amount: int) -> None:
         """Payment tokens into the escrow."""
         self.mint(role, self.token.address, amount)
-        self.act(role, "approve", token=self.token.address, amount=amount)
-        self.act(role, "deposit", token=self.token.address, amount=amount)
+        self.act(role, "approve", token=self.token.address, amount=amount, escrow=self.kind)
+        self.act(role, "deposit", token=self.token.address, amount=amount, escrow=self.kind)
 
     def post(self, role: str, *, side: int = 1, market: Market | None = None, **terms: Any) -> Offer:
         """A signed offer of 100 units for 250 USD against 125, unless told otherwise."""

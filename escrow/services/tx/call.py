@@ -12,20 +12,28 @@ from otc.core.models import Chain
 
 
 class NeedKind(StrEnum):
-    """ALLOWANCE and BALANCE are of the wallet at the token, ESCROW_BALANCE is free money inside the escrow."""
+    """ALLOWANCE and BALANCE are of the wallet at the token, ESCROW_BALANCE is free money inside the escrow. Of a right: RIGHTS_APPROVAL
+    for all of a token (1 or 0), RIGHT_OWNER of one id of an ERC-721 (1 or 0), RIGHT_BALANCE of an id of an ERC-1155, ESCROW_RIGHT what
+    the escrow keeps.
+    """
 
     ALLOWANCE = "allowance"
     BALANCE = "balance"
     ESCROW_BALANCE = "escrow_balance"
+    RIGHTS_APPROVAL = "rights_approval"
+    RIGHT_OWNER = "right_owner"
+    RIGHT_BALANCE = "right_balance"
+    ESCROW_RIGHT = "escrow_right"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """`amount` in base units of `token`."""
+    """`amount` in base units of `token`, or in pieces of its id `right`."""
 
     kind: NeedKind
     token: str
     amount: int
+    right: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,11 +185,26 @@ def tranche_of(deal_id: str, number: int, *, prefix: str) -> OfTranche:
 def _handover(account: str, given: params.Deliver, *, prefix: str, before: int) -> Handover:
     """`before`: what the same batch delivers into the same tranche ahead of this."""
     tranche = tranche_of(given.deal_id, given.tranche, prefix=prefix)
+    require_seller(account, tranche)
+    return handover_of(tranche, given, left=tranche.whole - tranche.delivered - before, prefix=prefix)
+
+
+def require_seller(account: str, tranche: OfTranche) -> None:
+    """Errors: FORBIDDEN."""
     if account != tranche.deal.seller:
         raise DomainError(
             ErrorCode.FORBIDDEN, f"Only the seller, {to_checksum(tranche.deal.seller)}, delivers.", field="account"
         )
-    return handover_of(tranche, given, left=tranche.whole - tranche.delivered - before, prefix=prefix)
+
+
+def require_window(tranche: OfTranche, *, prefix: str) -> None:
+    """Errors: DEADLINE_PASSED, TOO_EARLY."""
+    now = now_of(tranche.deal.chain)
+    first, last = tranche.schedule.opens_at(tranche.number), tranche.schedule.deadline(tranche.number)
+    if now > last:
+        raise DomainError(ErrorCode.DEADLINE_PASSED, f"The window closed at {moment(last)}.", field=f"{prefix}deal_id")
+    if now < first:
+        raise DomainError(ErrorCode.TOO_EARLY, f"The window opens at {moment(first)}.", field=f"{prefix}deal_id")
 
 
 def handover_of(tranche: OfTranche, given: params.Deliver, *, left: int, prefix: str) -> Handover:
@@ -200,12 +215,13 @@ def handover_of(tranche: OfTranche, given: params.Deliver, *, left: int, prefix:
             "The deals of this market are delivered outside the escrow: have the attestor confirm it, with `attest`.",
             field=f"{prefix}deal_id",
         )
-    now = now_of(tranche.deal.chain)
-    first, last = tranche.schedule.opens_at(tranche.number), tranche.schedule.deadline(tranche.number)
-    if now > last:
-        raise DomainError(ErrorCode.DEADLINE_PASSED, f"The window closed at {moment(last)}.", field=f"{prefix}deal_id")
-    if now < first:
-        raise DomainError(ErrorCode.TOO_EARLY, f"The window opens at {moment(first)}.", field=f"{prefix}deal_id")
+    if tranche.row.semi_fungible is not None:
+        raise DomainError(
+            ErrorCode.INVALID,
+            "Pieces of a right are delivered by their ids: use deliver_rights.",
+            field=f"{prefix}deal_id",
+        )
+    require_window(tranche, prefix=prefix)
     amount = max(0, left) if given.amount is None else given.amount
     if amount > left or (amount == 0 and tranche.whole != 0):
         token = settlement_token_words(tranche.row)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from escrow.contracts import bindings, structs
+from escrow.contracts import bindings, rights_bindings, structs
 from escrow.models import SettlementTerms
 from escrow.services.tx import params
 from escrow.services.tx.call import Call
@@ -10,7 +10,9 @@ from escrow.services.tx.lookup import market_of, now_of, terms_of
 from escrow.services.tx.wording import duration, moment
 from otc.core.amounts import format_amount
 from otc.core.errors import DomainError, ErrorCode
-from otc.core.fields import ZERO_ADDRESS, to_checksum
+from otc.core.fields import ZERO_ADDRESS, ZERO_HASH, to_checksum
+from otc.core.models import EscrowKind
+from points.domain import merkle
 from points.models import Market, MarketStatus
 
 BPS = 10_000
@@ -50,6 +52,7 @@ def propose(account: str, given: params.Propose) -> Call:
     _require(market, account, market.resolver, "resolver", MarketStatus.OPEN)
     _check_settlement(market, given)
     attested = market.settlement == structs.ATTESTED
+    rights = _rights(market, given)
     settlement = bindings.SettlementTerms(
         token=given.token,
         ratio_num=given.ratio_num,
@@ -72,18 +75,52 @@ def propose(account: str, given: params.Propose) -> Call:
     how = (
         f"outside the escrow, attested by {to_checksum(market.attestor)}"
         if attested
-        else f"{per_unit} base units of {to_checksum(given.token)} for each base unit sold, {parts}"
+        else f"{per_unit} {_what(market, rights)} of {to_checksum(given.token)} for each base unit sold, {parts}"
     )
     return Call(
         market.chain,
         market.chain.escrow_address,
-        bindings.encode_propose(structs.market_terms(market), settlement),
+        _encode_propose(market, settlement, rights),
         (
             f"Proposes to settle {market}: {how}.",
             f"Sellers must deliver from {moment(given.start)} to {moment(given.start + given.window)}; who does not loses the collateral.",
             f"Trading stops now. The guardian may veto for {duration(market.objection)}; after that nobody can change or withdraw this.",
         ),
     )
+
+
+def _encode_propose(market: Market, settlement: bindings.SettlementTerms, rights: rights_bindings.Rights) -> str:
+    terms = structs.market_terms(market)
+    if market.chain.kind == EscrowKind.RIGHTS:
+        return rights_bindings.encode_propose(terms, settlement, rights)
+    return bindings.encode_propose(terms, settlement)
+
+
+def _what(market: Market, rights: rights_bindings.Rights) -> str:
+    """What is delivered, and which of it counts."""
+    if market.chain.kind == EscrowKind.TOKENS:
+        return "base units"
+    standard = "ERC-1155" if rights.semi_fungible else "ERC-721"
+    return f"pieces ({standard}, {'any id' if rights.ids_root == ZERO_HASH else 'ids of the list with root ' + rights.ids_root})"
+
+
+def _rights(market: Market, given: params.Propose) -> rights_bindings.Rights:
+    """Which pieces count: of a list, its root. Errors: INVALID where none are delivered, or two lists are named."""
+    named = {"semi_fungible": given.semi_fungible, "ids_root": given.ids_root, "allowed_ids": given.allowed_ids}
+    if market.chain.kind == EscrowKind.TOKENS or market.settlement == structs.ATTESTED:
+        for field, value in named.items():
+            if value:
+                raise DomainError(
+                    ErrorCode.INVALID, "No rights are delivered in this market: leave it out.", field=field
+                )
+    if given.ids_root is not None and given.allowed_ids:
+        raise DomainError(ErrorCode.INVALID, "The root of the list, or the list: not both.", field="allowed_ids")
+    root = given.ids_root or ZERO_HASH
+    if given.allowed_ids:
+        if len(set(given.allowed_ids)) != len(given.allowed_ids):
+            raise DomainError(ErrorCode.INVALID, "Each id once.", field="allowed_ids")
+        root = "0x" + merkle.build([merkle.id_leaf(right) for right in given.allowed_ids])[0].hex()
+    return rights_bindings.Rights(root, given.semi_fungible)
 
 
 def veto(account: str, given: params.OfMarket) -> Call:

@@ -46,7 +46,9 @@ class OfMarket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
-    """`token`: the zero address in an attested market."""
+    """`token`: the zero address in an attested market. In the rights escrow: pieces of an ERC-1155 with `semi_fungible`, else of an
+    ERC-721, and which ids count: `ids_root`, or the list itself; neither: any id.
+    """
 
     market_id: str
     ratio_num: int
@@ -57,6 +59,9 @@ class Propose:
     tge_bps: int = 10_000
     tranches: int = 1
     period: int = 0
+    semi_fungible: bool = False
+    ids_root: str | None = None
+    allowed_ids: Sequence[int] = ()
     chain_id: int | None = None
     escrow: str | None = None
 
@@ -119,6 +124,40 @@ class Deliver:
     tranche: int = 0
     amount: int | None = None
     to_escrow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverRights:
+    """`amounts` of each id, of an ERC-1155 only. Where only listed ids count: `proofs` of each id, or the whole list as `allowed_ids`."""
+
+    deal_id: str
+    ids: Sequence[int]
+    tranche: int = 0
+    amounts: Sequence[int] = ()
+    proofs: Sequence[Sequence[str]] = ()
+    allowed_ids: Sequence[int] = ()
+    to_escrow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveRights:
+    """`right` None: all pieces of the token."""
+
+    token: str
+    right: int | None = None
+    approved: bool = True
+    chain_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawRight:
+    """`to` None: the account itself."""
+
+    token: str
+    right: int
+    amount: int = 1
+    to: str | None = None
+    chain_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

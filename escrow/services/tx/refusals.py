@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from eth_utils.crypto import keccak
 
-from escrow.contracts import bindings, words
+from escrow.contracts import bindings, rights_bindings, words
 from escrow.models import DealOutcome
 from escrow.services.tx.wording import moment, percent
 from otc.core.fields import to_checksum
@@ -93,6 +93,35 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     ),
     "FeeAboveCap": lambda a: f"The fee is at most {percent(int(a['cap']))}.",
     "PauseTooLong": lambda a: f"A pause ends at {moment(int(a['latest']))} at the latest.",
+    # of rights
+    "NotARight": lambda a: (
+        f"{_address(a['token'])} does not say that it is of this kind (ERC-721, or ERC-1155 with semi_fungible), or is a payment token: check it."
+    ),
+    "BadLists": lambda _: "The lists of ids, amounts and proofs don't fit each other: one of each for every id.",
+    "RightNotAllowed": lambda a: f"The piece {a['right']} is not on the market's list, or its proof is another's.",
+    "WrongOwner": lambda a: (
+        f"The piece {a['right']} belongs to {_address(a['owner'])}, not to {_address(a['expected'])}: deliver pieces of your own wallet."
+    ),
+    "InsufficientRights": lambda a: (
+        f"The escrow keeps {a['has']} pieces of right {a['right']} for this account, {a['needs']} are needed."
+    ),
+    "NotExpected": lambda a: (
+        f"{_address(a['token'])} sent pieces that nobody asked for: rights come in by a delivery alone."
+    ),
+    # of the court's adapter
+    "AlreadyRaised": lambda _: "The dispute of this deal is before the court already: add evidence there.",
+    "AlreadyRuled": lambda _: "The court has ruled in this dispute: send `enforce`.",
+    "BadRuling": lambda a: f"A ruling is 0, 1 or 2, not {a['ruling']}.",
+    "NoRefund": lambda a: f"The rest of the court's price can't be sent back to {_address(a['caller'])}: pay exactly.",
+    "NotDisputed": lambda _: "The deal is not disputed, or too late: a party sends `dispute` first.",
+    "NotOurMarket": lambda _: (
+        "This market has another arbitrator: only markets that name this adapter are judged here."
+    ),
+    "NotRaised": lambda _: "The dispute was not brought before the court yet: send `raise` first.",
+    "NotRuled": lambda _: "The court has not ruled yet: wait for it.",
+    "NotTheCourt": lambda a: f"Only the court may do this, not {_address(a['caller'])}.",
+    "TooLittle": lambda a: f"The court's price is {a['cost']} wei, {a['value']} were sent: send at least the price.",
+    "UnknownDispute": lambda a: f"The court's dispute {a['disputeID']} was not raised here.",
     # of the token
     "ERC20InsufficientBalance": lambda a: (
         f"The wallet has {a['balance']} base units of the token, {a['needed']} are needed."
@@ -102,6 +131,17 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
     ),
     "SafeERC20FailedOperation": lambda a: (
         f"{_address(a['token'])} refused the transfer: check balance, approval, and whether it lists you."
+    ),
+    "ERC721IncorrectOwner": lambda a: f"The piece {a['tokenId']} belongs to {_address(a['owner'])}, not to the wallet.",
+    "ERC721InsufficientApproval": lambda a: (
+        f"The escrow may not take the piece {a['tokenId']} out of the wallet: approve it first, with approve_rights."
+    ),
+    "ERC721NonexistentToken": lambda a: f"There is no piece {a['tokenId']}.",
+    "ERC1155InsufficientBalance": lambda a: (
+        f"The wallet has {a['balance']} pieces of id {a['tokenId']}, {a['needed']} are needed."
+    ),
+    "ERC1155MissingApprovalForAll": lambda _: (
+        "The escrow may not take pieces of this token out of the wallet: approve it first, with approve_rights."
     ),
     # of the libraries
     "OwnableUnauthorizedAccount": lambda a: f"{_address(a['account'])} is not the contract's owner.",
@@ -119,7 +159,7 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
 }
 
 
-def _token_error(name: str, *parameters: tuple[str, str]) -> tuple[str, tuple[str, tuple[tuple[str, str], ...]]]:
+def _error(name: str, *parameters: tuple[str, str]) -> tuple[str, tuple[str, tuple[tuple[str, str], ...]]]:
     signature = f"{name}({','.join(kind for _, kind in parameters)})"
     return "0x" + keccak(text=signature).hex()[:8], (name, parameters)
 
@@ -127,18 +167,44 @@ def _token_error(name: str, *parameters: tuple[str, str]) -> tuple[str, tuple[st
 # ERC-6093, which most tokens of today speak.
 TOKEN_ERRORS = dict(
     [
-        _token_error("ERC20InsufficientBalance", ("sender", "address"), ("balance", "uint256"), ("needed", "uint256")),
-        _token_error(
-            "ERC20InsufficientAllowance", ("spender", "address"), ("allowance", "uint256"), ("needed", "uint256")
+        _error("ERC20InsufficientBalance", ("sender", "address"), ("balance", "uint256"), ("needed", "uint256")),
+        _error("ERC20InsufficientAllowance", ("spender", "address"), ("allowance", "uint256"), ("needed", "uint256")),
+        _error("ERC721IncorrectOwner", ("sender", "address"), ("tokenId", "uint256"), ("owner", "address")),
+        _error("ERC721InsufficientApproval", ("operator", "address"), ("tokenId", "uint256")),
+        _error("ERC721NonexistentToken", ("tokenId", "uint256")),
+        _error(
+            "ERC1155InsufficientBalance",
+            ("sender", "address"),
+            ("balance", "uint256"),
+            ("needed", "uint256"),
+            ("tokenId", "uint256"),
         ),
+        _error("ERC1155MissingApprovalForAll", ("operator", "address"), ("owner", "address")),
     ]
 )
+COURT_ERRORS = dict(
+    [
+        _error("AlreadyRaised", ("deal", "bytes32")),
+        _error("AlreadyRuled", ("disputeID", "uint256")),
+        _error("BadRuling", ("ruling", "uint256")),
+        _error("NoRefund", ("caller", "address")),
+        _error("NotDisputed", ("deal", "bytes32")),
+        _error("NotOurMarket", ("market", "bytes32")),
+        _error("NotRaised", ("deal", "bytes32")),
+        _error("NotRuled", ("disputeID", "uint256")),
+        _error("NotTheCourt", ("caller", "address")),
+        _error("TooLittle", ("value", "uint256"), ("cost", "uint256")),
+        _error("UnknownDispute", ("disputeID", "uint256")),
+    ]
+)
+# All that a call of ours can fail with.
+ERRORS = {**bindings.ERRORS, **rights_bindings.ERRORS, **COURT_ERRORS, **TOKEN_ERRORS}
 
 
 def explain(revert_data: str, message: str) -> tuple[str, str]:
     """(error's name, sentence) of a refused call; `Unknown` with the node's words when the data say nothing."""
     try:
-        error = bindings.decode_error(revert_data) or words.revert_reason(revert_data, TOKEN_ERRORS)
+        error = words.revert_reason(revert_data, ERRORS)
     except ValueError:
         error = None
     if error is None:

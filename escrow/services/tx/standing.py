@@ -9,12 +9,17 @@ from escrow.services.tx.lookup import market_of, terms_of
 from escrow.services.tx.wording import TokenWords, moment, settlement_token_words
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS, to_checksum
+from otc.core.models import EscrowKind
 from points.models import Market
 
 
 def set_auto_deliver(account: str, given: params.SetAutoDeliver) -> Call:  # noqa: ARG001 - for oneself; all builders are called alike
     """Sets, not adds: `amount` 0 takes the approval back. Errors: NOT_FOUND, INVALID."""
     market = market_of(given)
+    if market.chain.kind == EscrowKind.RIGHTS:
+        raise DomainError(
+            ErrorCode.INVALID, "Rights are delivered by the seller himself, with deliver_rights.", field="market_id"
+        )
     if market.settlement == structs.ATTESTED:
         raise DomainError(
             ErrorCode.INVALID, "The deals of this market are attested, no token is delivered.", field="market_id"

@@ -13,13 +13,16 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 @dataclass(frozen=True, slots=True)
 class TokenWords:
-    """How a token's amounts are written. Without decimals: in base units, under its address."""
+    """How a token's amounts are written. Without decimals: in base units, under its address. A right's are pieces."""
 
     address: str
     symbol: str = ""
     decimals: int | None = None
+    pieces: bool = False
 
     def amount(self, base_units: int) -> str:
+        if self.pieces:
+            return f"{pieces_words(base_units)} of {self.symbol or to_checksum(self.address)}"
         if self.decimals is None:
             return f"{base_units:,} base units of {self.symbol or to_checksum(self.address)}"
         return f"{format_amount(base_units, decimals=self.decimals)} {self.symbol or to_checksum(self.address)}"
@@ -30,7 +33,12 @@ def pay_token_words(token: PayToken) -> TokenWords:
 
 
 def settlement_token_words(terms: SettlementTerms) -> TokenWords:
-    return TokenWords(terms.token, terms.token_symbol, terms.token_decimals)
+    return TokenWords(terms.token, terms.token_symbol, terms.token_decimals, pieces=terms.semi_fungible is not None)
+
+
+def pieces_words(count: int) -> str:
+    """`1 piece`, `2 pieces`."""
+    return f"{count:,} piece{'' if count == 1 else 's'}"
 
 
 def units_words(units: int, program: Program) -> str:

@@ -3,22 +3,33 @@
 from types import SimpleNamespace
 
 import pytest
+from eth_utils.crypto import keccak
 
-from escrow.contracts import bindings, words
+from escrow.contracts import words
+from escrow.contracts.deploy.code import artifact
 from escrow.services.tx.call import Need, NeedKind, summed
-from escrow.services.tx.refusals import SENTENCES, TOKEN_ERRORS, explain
+from escrow.services.tx.refusals import ERRORS, SENTENCES, explain
 from escrow.services.tx.wording import TokenWords, duration, moment, percent, units_words
 
 SAMPLE = {"address": "0x" + "ab" * 20, "bytes32": b"field".ljust(32, b"\0"), "uint256": 3, "uint8": 2, "string": "why"}
 
 
-@pytest.mark.parametrize(("selector", "error"), [*bindings.ERRORS.items(), *TOKEN_ERRORS.items()])
+@pytest.mark.parametrize("contract", ["OTCEscrow", "RightsEscrow", "CourtAdapter"])
+def test_the_table_is_complete_over_the_contracts(contract):
+    for entry in artifact(contract)["abi"]:
+        if entry["type"] == "error":
+            parameters = tuple((one["name"], one["type"]) for one in entry["inputs"])
+            signature = f"{entry['name']}({','.join(kind for _, kind in parameters)})"
+            assert ERRORS["0x" + keccak(text=signature).hex()[:8]] == (entry["name"], parameters)
+
+
+@pytest.mark.parametrize(("selector", "error"), ERRORS.items())
 def test_every_error_has_a_sentence_that_fits_its_arguments(selector, error):
     name, parameters = error
     data = words.call(selector, [kind for _, kind in parameters], [SAMPLE[kind] for _, kind in parameters])
     found, sentence = explain(data, "execution reverted")
     assert found == name
-    assert sentence == SENTENCES[name](words.revert_reason(data, bindings.ERRORS | TOKEN_ERRORS).args)
+    assert sentence == SENTENCES[name](words.revert_reason(data, ERRORS).args)
     assert sentence.endswith(".")
 
 
@@ -79,6 +90,7 @@ def test_amounts_are_never_rounded():
     assert TokenWords("0x" + "ab" * 20, "USDT", 6).amount(1_000_000_001) == "1,000.000001 USDT"
     nameless = TokenWords("0x" + "ab" * 20).amount(5)
     assert nameless.startswith("5 base units of 0x")
+    assert TokenWords("0x" + "ab" * 20, "KEY", None, pieces=True).amount(1) == "1 piece of KEY"
     assert nameless.lower().endswith("ab" * 20)
 
 
