@@ -90,3 +90,8 @@ def long_duration(seconds: int) -> str:
             count = seconds // size
             return f"{count:,} {word}{'' if count == 1 else 's'}"
     return f"{seconds:,} seconds"
+
+
+def pieces(count: int, symbol: str) -> str:
+    """`1 piece of KEY`, `2 pieces`."""
+    return f"{count:,} piece{'' if count == 1 else 's'}{f' of {symbol}' if symbol else ''}"

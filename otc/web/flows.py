@@ -19,6 +19,14 @@ from otc.core.models import Chain
 from otc.web import figures, selectors
 from otc.web.context import wallet_of
 
+APPROVALS = {NeedKind.ALLOWANCE, NeedKind.RIGHTS_APPROVAL}
+RIGHT_SENTENCES: dict[str, str] = {
+    NeedKind.RIGHTS_APPROVAL: "The escrow may not take pieces of this token from your wallet. Approve it first.",
+    NeedKind.RIGHT_OWNER: "The piece {right} is not in your wallet.",
+    NeedKind.RIGHT_BALANCE: "Your wallet holds {has} pieces of id {right}; this needs {needs}.",
+    NeedKind.ESCROW_RIGHT: "The escrow keeps {has} pieces of id {right} for you; this needs {needs}.",
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
@@ -65,19 +73,25 @@ def transaction_flow(
     """
     try:
         prepared = prepare(action=action, account=account, params=params)
-        missing = next((issue for issue in prepared.issues if issue["kind"] == NeedKind.ALLOWANCE), None)
-        if missing is not None and len(prepared.issues) == 1:
-            token, needs = missing["token"], missing["needs"]
-            approval = prepare(
-                action=Action.APPROVE,
-                account=account,
-                params={"token": token, "amount": needs, **escrow_ref(chain)},
-            )
-            first = f"Step 1 of 2: allow the escrow to pull exactly {amount_words(chain, token, needs)}"
-            return _step(approval, title=first, chain=chain, button="Approve in wallet", continue_with=form)
+        if len(prepared.issues) == 1 and prepared.issues[0]["kind"] in APPROVALS:
+            return _approval(prepared.issues[0], account=account, chain=chain, form=form)
     except DomainError as error:
         return refusal(error, title=title, account=account, chain_id=chain.chain_id)
     return _step(prepared, title=title, chain=chain, button="Confirm in wallet", continue_with="")
+
+
+def _approval(missing: Issue, *, account: str, chain: Chain, form: str) -> Flow:
+    """Of exactly the amount; of rights, of all pieces of the token."""
+    token, needs = missing["token"], missing["needs"]
+    if missing["kind"] == NeedKind.RIGHTS_APPROVAL:
+        action, params = Action.APPROVE_RIGHTS, {"token": token, "chain_id": chain.chain_id}
+        what = f"take pieces of {figures.short(to_checksum(token))}, when you deliver them"
+    else:
+        action, params = Action.APPROVE, {"token": token, "amount": needs, **escrow_ref(chain)}
+        what = f"pull exactly {amount_words(chain, token, needs)}"
+    approval = prepare(action=action, account=account, params=params)
+    title = f"Step 1 of 2: allow the escrow to {what}"
+    return _step(approval, title=title, chain=chain, button="Approve in wallet", continue_with=form)
 
 
 def _step(prepared: Prepared, *, title: str, chain: Chain, button: str, continue_with: str) -> Flow:
@@ -114,6 +128,8 @@ def amount_words(chain: Chain, token: str, amount: int) -> str:
 
 def issue_sentence(chain: Chain, issue: Issue) -> str:
     """What the account must do first."""
+    if issue["kind"] in RIGHT_SENTENCES:
+        return RIGHT_SENTENCES[issue["kind"]].format(**issue)
     has, needs = amount_words(chain, issue["token"], issue["has"]), amount_words(chain, issue["token"], issue["needs"])
     if issue["kind"] == NeedKind.ESCROW_BALANCE:
         return f"Your free escrow balance is {has}; this needs {needs}. Deposit the rest first."

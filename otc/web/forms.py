@@ -176,6 +176,50 @@ class TakeForm(MarkedForm):
         return units
 
 
+IDS_MAX = 5_000
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Ids as people paste them: separated by spaces, commas or lines. Errors: ValidationError."""
+    words = text.replace(",", " ").split()
+    if not all(word.isascii() and word.isdigit() and int(word) < 2**256 for word in words):
+        raise forms.ValidationError("Whole numbers only, separated by spaces or lines.")
+    return [int(word) for word in words]
+
+
+class DeliverRightsForm(MarkedForm):
+    """Which pieces of one tranche: ids of an ERC-721; of an ERC-1155 id and amount, a pair a line."""
+
+    def __init__(self, *args: Any, semi_fungible: bool, left: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.semi_fungible, self.left = semi_fungible, left
+        area = forms.Textarea(attrs={"rows": 3, "class": "textarea w-full font-mono"})
+        self.fields["ids"] = forms.CharField(widget=area)
+        self.fields["allowed"] = forms.CharField(widget=area, required=False, max_length=500_000)
+        self.fields["to_escrow"] = forms.BooleanField(
+            required=False, widget=forms.CheckboxInput(attrs={"class": "checkbox checkbox-sm mt-0.5"})
+        )
+
+    def clean_ids(self) -> dict[int, int]:
+        """Pieces by id."""
+        numbers = whole_numbers(self.cleaned_data["ids"])
+        if self.semi_fungible and len(numbers) % 2:
+            raise forms.ValidationError("Two numbers for each: the id, and how many of it.")
+        pairs = list(zip(numbers[::2], numbers[1::2], strict=True)) if self.semi_fungible else [(n, 1) for n in numbers]
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise forms.ValidationError("Each id once.")
+        if sum(found.values()) > self.left:
+            raise forms.ValidationError(f"More than is due: {self.left:,} can still be delivered.")
+        return found
+
+    def clean_allowed(self) -> list[int]:
+        numbers = whole_numbers(self.cleaned_data["allowed"])
+        if len(numbers) > IDS_MAX:
+            raise forms.ValidationError(f"At most {IDS_MAX:,} ids here: use the API with proofs.")
+        return numbers
+
+
 class DeliverForm(MarkedForm):
     """How much of one tranche's due tokens to deliver; empty delivers the rest."""
 

@@ -9,7 +9,7 @@ from django.db.models import Case, IntegerField, Value, When
 from escrow.domain import payouts
 from escrow.models import Account, AccountKind, Deal, DealOutcome, DealPhase, SettlementTerms
 from escrow.selectors.deals import DealView, TrancheView, deal_view, deals_of
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind
 from otc.web import selectors
 from otc.web.context import chain_now
 from otc.web.phases import Phase
@@ -198,7 +198,8 @@ def funds_of(wallet: str, cards: Iterable[DealCard]) -> list[Funds]:
             locked=locked.get(token.pk, 0),
             pay_token=token,
         )
-        if token.allowed or row.free or row.locked:
+        # Money of the rights escrow goes in by the page of a market that needs it.
+        if row.free or row.locked or (token.allowed and token.chain.kind == EscrowKind.TOKENS):
             rows.append(row)
     names = {(card.deal.chain_id, card.view.terms.token): card.view.terms for card in cards if card.view.terms}
     for key, account in free.items():
@@ -287,7 +288,7 @@ def delivery_batches(cards: Iterable[DealCard]) -> list[DeliveryBatch]:
     """The deals that their seller can deliver now, by chain and settlement token."""
     groups: dict[tuple[int, str], list[DealCard]] = {}
     for card in cards:
-        if card.deliverable:
+        if card.deliverable and not card.view.in_rights:  # pieces are named one by one
             terms = card.deal.market.settlement_terms
             groups.setdefault((card.deal.market.chain_id, terms.token), []).append(card)
     return [DeliveryBatch(group[0].deal.market.chain, group) for group in groups.values()]

@@ -12,6 +12,7 @@ TITLES = {
     "Filled": "Deal opened",
     "Matched": "Offers matched",
     "Delivered": "Tokens delivered",
+    "RightsDelivered": "Pieces delivered",
     "Settled": "Money paid",
     "Transferred": "Place given away",
     "Resold": "Place sold",
@@ -80,6 +81,11 @@ class _Words:
             amount = f"{figures.amount(received, decimals=terms.token_decimals, exact=True)} {terms.token_symbol}"
         where = "escrow balance" if args["to_escrow"] else "wallet"
         return f"{amount} arrived in the buyer's {where}."
+
+    def _rightsdelivered(self, args: dict[str, Any]) -> str:
+        symbol = self._terms.token_symbol if self._terms is not None else ""
+        where = "are kept in the escrow for the buyer" if args["to_escrow"] else "arrived in the buyer's wallet"
+        return f"{figures.pieces(int(args['amount']), symbol)}, id {args['right']}, {where}."
 
     def _settled(self, args: dict[str, Any]) -> str:
         fee = f" Fee {self._money(args['fee'])}." if int(args["fee"]) else ""

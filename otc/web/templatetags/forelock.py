@@ -6,6 +6,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from escrow.models import SettlementTerms
 from otc.core import clock
 from otc.core.fields import to_checksum
 from otc.core.models import Chain
@@ -68,6 +69,14 @@ def amount(value: int, decimals: int | None) -> str:
     if decimals is None:
         return f"{value:,} base units"
     return figures.amount(value, decimals=decimals)
+
+
+@register.filter
+def due(value: int, terms: SettlementTerms) -> str:
+    """`1,234.5 HRB`, or `3 pieces of KEY`: what settlement terms deliver."""
+    if terms.semi_fungible is None:
+        return f"{amount(value, terms.token_decimals)} {terms.token_symbol}".rstrip()
+    return figures.pieces(value, terms.token_symbol)
 
 
 @register.simple_tag

@@ -105,9 +105,10 @@ def live_context(market: Market, wallet: str) -> dict[str, Any]:
         "late": chain.head_time is not None and chain.head_time < clock.unix_now() - LATE_SECONDS,
     }
     if terms is not None:
-        context["ratio"] = ratio_words(
-            market, terms.ratio_num, terms.ratio_den, terms.token_symbol, terms.token_decimals
-        )
+        in_rights = terms.semi_fungible is not None
+        symbol = f"pieces of {terms.token_symbol}".removesuffix(" of ") if in_rights else terms.token_symbol
+        decimals = 0 if in_rights else terms.token_decimals
+        context["ratio"] = ratio_words(market, terms.ratio_num, terms.ratio_den, symbol, decimals)
         context["first_deadline"] = terms.start + terms.window
     return context
 

@@ -8,8 +8,9 @@ from django.views.decorators.http import require_GET
 
 from escrow.models import Deal, DealOutcome
 from escrow.selectors.allowed import deal_detail
-from escrow.selectors.deals import DealView, deal_get
+from escrow.selectors.deals import DealView, deal_get, rights_kept
 from otc.core.fields import normal_hex
+from otc.core.models import Chain, EscrowKind
 from otc.web import holdings
 from otc.web.context import wallet_of
 from otc.web.phases import DealState, deal_state
@@ -28,6 +29,7 @@ def _context(wallet: str) -> dict[str, Any]:
         "wallet": wallet,
         "section": "portfolio",
         "balances": holdings.funds_of(wallet, still_open),
+        "in_rights": any(card.deal.chain.kind == EscrowKind.RIGHTS for card in cards),
         "lines": lines,
         "offer_chains": {line.offer.market.chain_id: line.offer.market.chain for line in lines}.values(),
         "selling": [card for card in still_open if card.selling],
@@ -53,6 +55,16 @@ def portfolio_live(request: HttpRequest) -> HttpResponse:
     if not wallet:
         return HttpResponse(status=204)
     return revalidated(request, render(request, "web/portfolio_live.html", _context(wallet)))
+
+
+@require_GET
+def rights(request: HttpRequest) -> HttpResponse:
+    """What the escrow keeps of rights for the wallet, polled by pages of those who deal in them. One query."""
+    wallet = wallet_of(request)
+    if not wallet:
+        return HttpResponse(status=204)
+    kept = rights_kept(wallet, chains=Chain.objects.filter(active=True))
+    return revalidated(request, render(request, "web/rights.html", {"rights": kept}))
 
 
 def deal_or_404(deal_id: str) -> Deal:
@@ -89,6 +101,7 @@ def deal(request: HttpRequest, deal_id: str) -> HttpResponse:
         "price_e18": price_e18(payment=found.payment, units=found.units),
         "collateral_bps": collateral_bps(collateral=found.collateral, payment=found.payment),
         "events": timeline_of(found, detail.timeline, card.view.terms),
+        "pieces": detail.pieces,
         "transfers": detail.transfers,
         "auto_delivery": detail.auto_delivery,
         "state": state_of(found, detail.view, card.now),

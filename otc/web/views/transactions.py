@@ -10,7 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryD
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from escrow.models import Deal
+from escrow.models import Deal, KeptRight
 from escrow.selectors.depth import depth_of
 from escrow.services.transactions import Action
 from otc.core.chains import escrow_ref
@@ -20,7 +20,7 @@ from otc.core.models import Chain
 from otc.web import figures, holdings, selectors
 from otc.web.context import wallet_of
 from otc.web.flows import flow_response, require_wallet, transaction_flow
-from otc.web.forms import DeliverForm, DepositForm, WithdrawForm
+from otc.web.forms import DeliverForm, DeliverRightsForm, DepositForm, WithdrawForm
 from otc.web.views.portfolio import deal_or_404
 from otc.web.views.trade import offer_or_404
 from points.models import PayToken
@@ -113,6 +113,21 @@ def address_or_404(text: str) -> str:
         raise Http404("no such token") from error
 
 
+@require_http_methods(["GET", "POST"])
+def withdraw_right(request: HttpRequest, kept: int) -> HttpResponse:
+    """Pieces of a right out of the escrow, into the wallet that they are kept for. Never pausable."""
+    wallet = require_wallet(wallet_of(request))
+    row = get_object_or_404(KeptRight.objects.select_related("chain"), pk=kept, user=wallet, amount__gt=0)
+    return _simple(
+        request,
+        action=Action.WITHDRAW_RIGHT,
+        chain=row.chain,
+        params={"token": row.token, "right": row.right, "amount": row.amount, "chain_id": row.chain.chain_id},
+        title=f"Withdraw {figures.pieces(row.amount, '')}, id {row.right}",
+        sentence="Out of the escrow, into your wallet. Nobody can stop a withdrawal.",
+    )
+
+
 # ---------------------------------------------------------------- offers
 
 
@@ -163,8 +178,11 @@ def deliver(request: HttpRequest, deal_id: str) -> HttpResponse:
     if not card.deliverable or line is None:
         raise DomainError(ErrorCode.DEAL_NOT_OPEN, "There is nothing that this wallet can deliver to this deal now.")
     terms = found.market.settlement_terms
-    decimals = terms.token_decimals or 0
-    form = DeliverForm(posted(request), decimals=decimals, left=line.left)
+    form = (
+        DeliverRightsForm(posted(request), semi_fungible=bool(terms.semi_fungible), left=line.left)
+        if card.view.in_rights
+        else DeliverForm(posted(request), decimals=terms.token_decimals or 0, left=line.left)
+    )
     context = {
         "card": card,
         "line": line,
@@ -180,16 +198,25 @@ def deliver(request: HttpRequest, deal_id: str) -> HttpResponse:
         return form_again(request, {**context, "form": form.mark()}, "web/deliver_dialog.html")
     return _step(
         request,
-        action=Action.DELIVER,
+        action=Action.DELIVER_RIGHTS if card.view.in_rights else Action.DELIVER,
         chain=found.market.chain,
         params={
             "deal_id": found.deal_id,
             "tranche": line.view.number,
-            "amount": form.cleaned_data["amount"],
             "to_escrow": form.cleaned_data["to_escrow"],
+            **_delivered(form),
         },
         title="Deliver",
     )
+
+
+def _delivered(form: DeliverForm | DeliverRightsForm) -> dict[str, Any]:
+    """What a delivery moves, as its action takes it."""
+    given = form.cleaned_data
+    if isinstance(form, DeliverForm):
+        return {"amount": given["amount"]}
+    amounts = list(given["ids"].values()) if form.semi_fungible else []
+    return {"ids": list(given["ids"]), "amounts": amounts, "allowed_ids": given["allowed"]}
 
 
 @require_http_methods(["GET", "POST"])

@@ -5,8 +5,10 @@ from django.core.cache import cache
 from django.test import Client
 
 from escrow.models import Account, AccountKind
+from escrow.services.transactions import Prepared, Simulation
 from otc.accounts.models import User
 from otc.core import clock
+from otc.web import flows
 from points.models import MakerFunds
 from tests.support import rows
 from tests.support.signed_offers import wallet
@@ -59,3 +61,40 @@ def browser(who=None, **extra):
     if who is not None:
         client.force_login(User.objects.for_wallet(who.address), backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+class Node:
+    """Stands for `escrow.services.transactions.prepare`, which asks a node: answers as told, remembers what was asked."""
+
+    def __init__(self):
+        self.asked = []
+        self.issues = []
+        self.error = None
+
+    def __call__(self, *, action, account, params):
+        self.asked.append((str(action), account, dict(params)))
+        if self.error is not None:
+            raise self.error
+        issues = [] if action.startswith("approve") else self.issues
+        ok = not issues
+        return Prepared(
+            transaction={
+                "chain_id": 31337,
+                "from": account,
+                "to": rows.ESCROW,
+                "data": "0x1234",
+                "value": "0",
+                "gas": 90_000 if ok else None,
+            },
+            simulation=Simulation(ok=ok, name=None if ok else "Refused", error=None if ok else "The contract refuses."),
+            issues=issues,
+            explanation="First sentence.\nSecond sentence.",
+            block_number=1234,
+        )
+
+
+@pytest.fixture
+def node(monkeypatch):
+    node = Node()
+    monkeypatch.setattr(flows, "prepare", node)
+    return node

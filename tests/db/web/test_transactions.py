@@ -6,48 +6,9 @@ import re
 
 import pytest
 
-from escrow.services.transactions import Prepared, Simulation
 from otc.core.errors import DomainError, ErrorCode
-from otc.web import flows
 from tests.db.web.conftest import DAY, USD, browser, fund
 from tests.support import rows, signed_offers
-
-
-class Node:
-    """Stands for `escrow.services.transactions.prepare`, which asks a node: answers as told, remembers what was asked."""
-
-    def __init__(self):
-        self.asked = []
-        self.issues = []
-        self.error = None
-
-    def __call__(self, *, action, account, params):
-        self.asked.append((str(action), account, dict(params)))
-        if self.error is not None:
-            raise self.error
-        issues = [] if action == "approve" else self.issues
-        ok = not issues
-        return Prepared(
-            transaction={
-                "chain_id": 31337,
-                "from": account,
-                "to": rows.ESCROW,
-                "data": "0x1234",
-                "value": "0",
-                "gas": 90_000 if ok else None,
-            },
-            simulation=Simulation(ok=ok, name=None if ok else "Refused", error=None if ok else "The contract refuses."),
-            issues=issues,
-            explanation="First sentence.\nSecond sentence.",
-            block_number=1234,
-        )
-
-
-@pytest.fixture
-def node(monkeypatch):
-    node = Node()
-    monkeypatch.setattr(flows, "prepare", node)
-    return node
 
 
 def payload_of(response):
