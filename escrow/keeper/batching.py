@@ -117,7 +117,7 @@ def _fit(step: Step, items: Sequence[Item]) -> Batch | None:
     most = len(items)
     count = first_count(
         gas_per_item=step.gas_per_item.get(action, FIRST_GUESS[action]),
-        bytes_per_item=_size(encode(items[:1])),
+        bytes_per_item=_size(encode([*items[:1], *items[:1]])) - _size(encode(items[:1])),
         available=most,
         policy=step.policy,
     )

@@ -1,6 +1,6 @@
 """A node double for the keeper: a pool, blocks, reorgs, and an escrow of which it knows only what is closed."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,6 +118,9 @@ class FakeNode:
         for deal_id in ids:
             if deal_id in self.refuses:
                 return Simulation(None, self.refuses[deal_id], "execution reverted")
+        refused = self._refused(data)
+        if refused is not None:
+            return Simulation(None, refused, "execution reverted")
         return Simulation(21_000 + sum(self.gas_of.get(deal_id, self.gas_per_item) for deal_id in ids))
 
     def try_each(self, *, sender, to, calls, block):
@@ -160,11 +163,28 @@ class FakeNode:
             if tx.nonce == self.nonce and tx.max_fee >= (self.base_fee or 0):
                 del self.pool[tx.hash]
                 self.nonce += 1
-                succeeded = tx.hash not in self.reverting
+                succeeded = tx.hash not in self.reverting and self._refused(tx.data) is None
                 self.mined[tx.hash] = Receipt(self.number, self.block_hash(self.number), succeeded)
                 if succeeded:
                     for part in self.parts(tx.data):
                         self._apply(part)
+
+    def _refused(self, data: str) -> str | None:
+        """Why a multicall does not go through as a whole; batches skip what is done."""
+        if data[:10] != MULTICALL:
+            return None
+        taken: Counter[str] = Counter()
+        for part in self.parts(data):
+            if part.deal.id in self.closed:
+                return refusal("DealClosed", words.raw(part.deal.id), self.closed[part.deal.id])
+            if part.amount is not None:
+                seller, market, token = part.deal.seller, part.deal.market, self.settlement_token
+                taken[seller] += part.amount
+                if taken[seller] > self.approvals[seller, market, token]:
+                    return refusal("TooMuch", part.amount, self.approvals[seller, market, token])
+                if taken[seller] > min(self.wallets[token, seller], self.allowances[token, seller]):
+                    return "0xe450d38c"  # ERC20InsufficientBalance
+        return None
 
     def _apply(self, part: Part) -> None:
         self.done.append(part)

@@ -10,12 +10,14 @@ from escrow.keeper.policy import Policy
 from escrow.keeper.signer import from_key
 from otc.stack.anvil import KEYS
 from tests.support import rows
-from tests.support.keeper_node import FakeNode
+from tests.support.keeper_node import DELIVERED, SLASHED, FakeNode
 
 pytestmark = pytest.mark.django_db
 KEEPER = from_key(KEYS[9])
 POLICY = Policy(max_items=2, max_in_flight=3)
-CALLS = ("pulse", "receipts", "known", "block_hashes", "read", "estimate", "try_each", "send")
+CALLS = ("pulse", "receipts", "known", "block_hashes", "read", "views", "estimate", "try_each", "send")
+UNTIL = rows.START + 100
+ATTESTED = {"phase": 1, "phase_until": UNTIL, "attested_units": 100, "attestation_evidence": rows.word(1)}
 
 
 class KilledError(BaseException):
@@ -45,11 +47,13 @@ class Killer:
         return counted
 
 
-def prepare(count):
+def prepare(count, *, attested=0):
+    """Deals to slash, and deals to finalize: (chain, outcome by deal)."""
     chain = rows.chain(head_time=rows.START + rows.WINDOW + 1)
     market = rows.market(chain)
     rows.terms(market)
-    return chain, [rows.deal(market).deal_id for _ in range(count)]
+    deals = {rows.deal(market).deal_id: SLASHED for _ in range(count)}
+    return chain, deals | {rows.deal(market, **ATTESTED).deal_id: DELIVERED for _ in range(attested)}
 
 
 def settle(chain, node):
@@ -61,7 +65,7 @@ def settle(chain, node):
 
 
 def all_closed_once(chain, node, deals):
-    assert node.closed == dict.fromkeys(deals, 2)
+    assert node.closed == deals
     assert {intent.state for intent in Intent.objects.all()} <= {IntentState.DONE, IntentState.MOOT}
     signer = Signer.objects.get()
     assert signer.halted == ""
@@ -91,7 +95,7 @@ def test_killed_at_any_call(at, before):
 @pytest.mark.parametrize("seed", range(25))
 def test_bad_days(seed):
     rng = random.Random(seed)  # noqa: S311 - a seed that can be run again
-    chain, deals = prepare(9)
+    chain, deals = prepare(6, attested=4)
     node = FakeNode()
     bad = [result for result in SendResult if result not in {SendResult.UNKNOWN, SendResult.KNOWN}]
     for _ in range(30):
@@ -104,7 +108,8 @@ def test_bad_days(seed):
         elif event == 2:
             node.pool.clear()
         elif event == 3:
-            node.closed.setdefault(rng.choice(deals), 2)
+            somebody = rng.choice(list(deals))
+            node.closed.setdefault(somebody, deals[somebody])
         elif event == 4:
             node.base_fee = rng.choice([1, 10, 40]) * 10**9
         elif event == 5:
