@@ -224,14 +224,15 @@ class Stack:
         """Celery's worker and beat, and the web server, starting side by side; `web_url` is its address."""
         self.web_url = f"http://127.0.0.1:{self._port}"
         results = {"worker": f"{WORKER_PROCESSES} processes", "beat": "ticking", "web": self.web_url}
-        for service in (self._worker(), self._beat(), self._web(self._port)):
+        for service in (self.worker(), self.beat(), self._web(self._port)):
             self.supervisor.launch(service)
         for name, result in results.items():
             with self.step(name) as done:
                 self.supervisor.wait(name)
                 done(result)
 
-    def _worker(self) -> Service:
+    def worker(self) -> Service:
+        """Celery's worker, for who runs a stack without the rest."""
         return Service(
             name="worker",
             command=lambda: [
@@ -244,7 +245,8 @@ class Stack:
             stop_seconds=20,
         )
 
-    def _beat(self) -> Service:
+    def beat(self) -> Service:
+        """Celery's clock, as above."""
         pidfile = self.layout.run / "beat.pid"
         return Service(
             name="beat",

@@ -1,16 +1,18 @@
 """`manage.py bench NAME [--json]`: measures one thing, prints figures against their bars, exits 1 when a bar doesn't hold."""
 
 import importlib
+import inspect
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-# by name, so that the kernel imports no bench: module of `run() -> list[Row]`
+# by name, so that the kernel imports no bench: module of `run(**options) -> list[Row]`
 BENCHES = {
     "checks": "otc.bench.checks",
     "gas": "otc.bench.gas",
     "live": "otc.bench.live",
+    "settle": "otc.bench.settle",
 }
 
 
@@ -21,11 +23,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", choices=sorted(BENCHES))
         parser.add_argument("--json", action="store_true", help="the rows as JSON")
+        parser.add_argument("--deals", type=int, default=10_000, help="settle: how many deals fall due at once")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         report = importlib.import_module("otc.bench.report")
         run = importlib.import_module(BENCHES[options["name"]]).run
-        rows: list[Any] = run()
+        known = inspect.signature(run).parameters
+        rows: list[Any] = run(**{name: value for name, value in options.items() if name in known})
         self.stdout.write(report.as_json(rows) if options["json"] else report.as_table(rows))
         broken = [row.name for row in rows if not row.holds]
         if broken:
