@@ -7,7 +7,7 @@ from django.db.models import Count, Max
 
 from escrow.chain.client import HttpNode
 from escrow.chain.reconcile import reconcile
-from escrow.chain.watcher import watch_step
+from escrow.chain.watcher import Outcome, watch_step
 from escrow.checks.state import state_hash
 from escrow.checks.verify import verify
 from escrow.domain.ledger import FREE
@@ -20,6 +20,8 @@ from otc.core.flags import is_on
 from otc.core.models import Chain, FlagName, OutboxEvent
 from otc.rehearsal import abi, recount
 from otc.stack import anvil
+
+REINDEX_SECONDS = 120.0
 
 
 def violations(stage: Stage, chain: Chain) -> list[str]:
@@ -157,8 +159,9 @@ def _reindexed(stage: Stage, chain: Chain) -> Iterator[str]:
     if not done.same:
         yield f"a replay differs in {', '.join(done.live.differing(done.rebuilt))}"
     chain_forget(chain_id=chain.pk)
-    while watch_step(chain.pk).behind:
-        pass
+    stage.until(
+        lambda: watch_step(chain.pk).outcome is Outcome.LEVEL, "the chain is read anew", seconds=REINDEX_SECONDS
+    )
     fresh = state_hash(chain)
     for name in done.live.differing(fresh):
         before, after = done.live.parts.get(name), fresh.parts.get(name)
