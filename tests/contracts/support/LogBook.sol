@@ -14,7 +14,7 @@ abstract contract LogBook {
     mapping(bytes32 id => IEscrow.Deal) internal bookDeals;
     bytes32[] internal bookIds;
 
-    function replay(Vm.Log memory log) internal {
+    function replay(Vm.Log memory log) internal virtual {
         bytes32 topic = log.topics[0];
         if (topic == IEscrow.Deposited.selector) {
             bookFree[_account(log.topics[1])][_account(log.topics[2])] += abi.decode(log.data, (uint256));

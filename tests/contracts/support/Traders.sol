@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
-import {Ledger} from "./Ledger.sol";
+import {Watch} from "./Watch.sol";
 import {Token, WeirdToken} from "./Tokens.sol";
 import {IEscrow, IVenue} from "./Venue.sol";
 import {vm} from "./Vm.sol";
 
-/// @title Random traders: money, offers, markets and time. The fuzzer calls what is external here and in Settlers.
-/// @dev Amounts are small, so that rounding bites.
-abstract contract Traders is Ledger {
+/// @title Random traders: money and offers. Amounts are small, so that rounding bites.
+abstract contract Traders is Watch {
     address public immutable owner;
     IEscrow.Offer[] internal _offers;
 
@@ -17,11 +16,13 @@ abstract contract Traders is Ledger {
     mapping(bytes32 offer => bool) public dead;
     mapping(address maker => uint256) public epochOf;
 
-    constructor(IVenue escrow_, Token pay_, WeirdToken drop_, address owner_) payable {
+    /// @dev `others` are accounts that nobody pays.
+    constructor(IVenue escrow_, Token pay_, WeirdToken drop_, address owner_, address[] memory others) payable {
         (escrow, pay, drop, owner) = (escrow_, pay_, drop_, owner_);
         for (uint256 i = 0; i < USERS; ++i) {
-            _keys[i] = uint256(keccak256(abi.encode("trader", i)));
-            users[i] = vm.addr(_keys[i]);
+            uint256 key = uint256(keccak256(abi.encode("trader", i)));
+            users[i] = vm.addr(key);
+            _keys[users[i]] = key;
             pay_.mint(users[i], 1e24);
             drop_.mint(users[i], 1e24);
             vm.startPrank(users[i]);
@@ -29,13 +30,7 @@ abstract contract Traders is Ledger {
             drop_.approve(address(escrow_), type(uint256).max);
             vm.stopPrank();
         }
-    }
-
-    function addMarket(IEscrow.MarketTerms memory terms) public {
-        Venture storage v = _ventures.push();
-        v.terms = terms;
-        v.id = escrow.createMarket(terms);
-        v.status = 1;
+        _watch(others);
     }
 
     // ------------------------------------------------------------------ money
@@ -48,7 +43,7 @@ abstract contract Traders is Ledger {
         vm.prank(from);
         try escrow.deposit(address(pay), amount, receiver) {
             free[address(pay)][receiver] += amount;
-            ++done[this.deposit.selector];
+            ++done[IEscrow.deposit.selector];
         } catch {}
     }
 
@@ -64,7 +59,7 @@ abstract contract Traders is Ledger {
         try escrow.withdraw(what, amount, from) {
             _judge(true, must);
             free[what][from] -= amount;
-            ++done[this.withdraw.selector];
+            ++done[IEscrow.withdraw.selector];
         } catch {
             _judge(false, must);
         }
@@ -72,9 +67,9 @@ abstract contract Traders is Ledger {
 
     function collectFees() external watched {
         try escrow.collectFees(address(pay)) returns (uint256 amount) {
-            if (amount != fees[address(pay)]) ++stray;
+            if (amount != fees[address(pay)]) revert Broken(4, "collected");
             fees[address(pay)] = 0;
-            ++done[this.collectFees.selector];
+            ++done[IEscrow.collectFees.selector];
         } catch {}
     }
 
@@ -98,7 +93,6 @@ abstract contract Traders is Ledger {
         o.epoch = epochOf[o.maker];
         o.salt = ++_salt;
         _offers.push(o);
-        ++done[this.post.selector];
     }
 
     /// @dev A new offer, and somebody who takes it.
@@ -108,15 +102,15 @@ abstract contract Traders is Ledger {
 
     /// @dev An offer of before.
     function fill(uint256 taker, uint256 offer, uint256 units) external watched {
-        if (_offers.length != 0) _fill(_offers[_recent(_mix(offer))], _mix(taker), _mix(units));
+        if (_offers.length != 0) _fill(_offers[_recent(_mix(offer), _offers.length)], _mix(taker), _mix(units));
     }
 
     function _openMarket(uint256 market) private view returns (bytes32) {
-        uint256 n = _ventures.length;
-        for (uint256 i = 0; i < n; ++i) {
-            if (_tradable(_ventures[(market % n + i) % n])) return _ventures[(market % n + i) % n].id;
+        for (uint256 i = 0; i < 8; ++i) {
+            Venture storage v = _venture(market + (i << 8));
+            if (_tradable(v)) return v.id;
         }
-        return _ventures[market % n].id;
+        return _venture(market).id;
     }
 
     function _fill(IEscrow.Offer memory o, uint256 taker, uint256 units) private {
@@ -132,12 +126,12 @@ abstract contract Traders is Ledger {
         bytes memory signature = _sign(o.maker, hash);
         vm.prank(by);
         try escrow.fill(o, signature, units, bytes32(taker)) returns (bytes32 id) {
-            if (id != d.id) ++stray;
+            if (id != d.id) revert Broken(12, "deal id");
             _signs(by);
             _signs(o.maker);
             _use(o, hash, units);
             _opened(d);
-            ++done[this.fill.selector];
+            ++done[IEscrow.fill.selector];
         } catch {}
     }
 
@@ -152,7 +146,7 @@ abstract contract Traders is Ledger {
     /// @dev An offer of before, and another that was made to meet it, or almost.
     function matchOffers(uint256 offer, uint256 seed, uint256 units) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory old = _offers[_recent(_mix(offer))];
+        IEscrow.Offer memory old = _offers[_recent(_mix(offer), _offers.length)];
         IEscrow.Offer memory new_ = _against(old, _mix(seed));
         units = _some(old, escrow.offerHash(old), _mix(units));
         if (new_.minFill == new_.units) new_.units = new_.minFill = units;
@@ -168,7 +162,7 @@ abstract contract Traders is Ledger {
         bool meets = _meet(d, buy, sell, buyHash, sellHash);
         (bytes memory a, bytes memory b) = (_sign(buy.maker, buyHash), _sign(sell.maker, sellHash));
         try escrow.matchOffers(buy, a, sell, b, units) returns (bytes32 id) {
-            if (id != d.id || !meets) ++stray;
+            if (id != d.id || !meets) revert Broken(12, "a match that is none");
             _matched(buy, sell, buyHash, sellHash, d);
         } catch {}
     }
@@ -187,7 +181,7 @@ abstract contract Traders is Ledger {
         _use(buy, buyHash, d.units);
         _use(sell, sellHash, d.units);
         _opened(d);
-        ++done[this.matchOffers.selector];
+        ++done[IEscrow.matchOffers.selector];
     }
 
     function _against(IEscrow.Offer memory old, uint256 seed) private returns (IEscrow.Offer memory o) {
@@ -243,165 +237,39 @@ abstract contract Traders is Ledger {
         (uint256 payment,) = _legs(o, hash, units);
         unitsOf[hash] += units;
         legsOf[hash] += payment;
-        if (dead[hash] || epochOf[o.maker] != o.epoch) ++reused;
-        if (unitsOf[hash] > o.units || legsOf[hash] > o.payment) ++unequal;
-        if (unitsOf[hash] == o.units && legsOf[hash] != o.payment) ++unequal;
-        if (o.minFill != o.units && escrow.filled(hash) != unitsOf[hash]) ++unequal;
-    }
-
-    /// @dev Mostly an offer of the last eight.
-    function _recent(uint256 seed) private view returns (uint256) {
-        uint256 n = _offers.length;
-        return n <= 8 || seed % 8 == 0 ? seed % n : n - 1 - (seed >> 8) % 8;
+        if (dead[hash] || epochOf[o.maker] != o.epoch) revert Broken(12, "a dead offer");
+        bool over = unitsOf[hash] > o.units || legsOf[hash] > o.payment;
+        if (over || (unitsOf[hash] == o.units && legsOf[hash] != o.payment)) revert Broken(11, "not what was signed");
+        if (o.minFill != o.units && escrow.filled(hash) != unitsOf[hash]) revert Broken(11, "units");
     }
 
     function cancel(uint256 offer) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[_mix(offer) % _offers.length];
+        IEscrow.Offer memory o = _offers[_recent(_mix(offer), _offers.length)];
         bytes32 hash = escrow.offerHash(o);
         vm.prank(o.maker);
         escrow.cancel(o);
         dead[hash] = true;
-        ++done[this.cancel.selector];
+        ++done[IEscrow.cancel.selector];
     }
 
     function invalidateNonces(uint256 offer) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[_mix(offer) % _offers.length];
+        IEscrow.Offer memory o = _offers[_recent(_mix(offer), _offers.length)];
         bytes32 hash = escrow.offerHash(o);
         vm.prank(o.maker);
         escrow.invalidateNonces(o.salt >> 8, 1 << (o.salt & 0xff));
         if (o.minFill == o.units) dead[hash] = true;
+        ++done[IEscrow.invalidateNonces.selector];
     }
 
     function bumpEpoch(uint256 user) external watched {
         user = _mix(user);
-        if (user % 8 != 0) return;
-        address maker = users[user / 8 % USERS];
+        if (user % 4 != 0) return;
+        address maker = users[user / 4 % USERS];
         vm.prank(maker);
         escrow.bumpEpoch();
         ++epochOf[maker];
-    }
-
-    // ------------------------------------------------------------------ markets and time
-
-    function list(uint256 like, uint256 life) external watched {
-        if (_ventures.length >= 8) return;
-        (like, life) = (_mix(like), _mix(life));
-        IEscrow.MarketTerms memory t = _ventures[like % _ventures.length].terms;
-        t.longStop = uint40(block.timestamp + DAY + life % (8 * DAY));
-        t.rulesHash = bytes32(_ventures.length);
-        addMarket(t);
-    }
-
-    function propose(uint256 market, uint256 tranches, uint256 ratio) external watched {
-        (market, tranches, ratio) = (_mix(market), _mix(tranches), _mix(ratio));
-        if (ratio % 3 == 0) return; // leave some markets to their long-stop
-        Venture storage v = _ventures[market % _ventures.length];
-        IEscrow.SettlementTerms memory s;
-        bool attested = v.terms.settlement == 1;
-        s.token = attested ? address(0) : address(drop);
-        s.ratioNum = uint128(ratio % 1_000 + 1);
-        s.ratioDen = 7;
-        s.start = uint40(block.timestamp + DAY);
-        s.window = uint32(DAY + tranches % (2 * DAY));
-        s.tranches = attested ? 1 : [1, 2, 3, 10][tranches % 4];
-        s.tgeBps = s.tranches == 1 ? 10_000 : 3_333;
-        s.period = s.tranches == 1 ? 0 : uint32(DAY / 2);
-        vm.prank(v.terms.resolver);
-        try escrow.propose(v.terms, s) {
-            (v.s, v.status, v.proposedAt, v.firstWindow) = (s, 2, block.timestamp, s.window);
-            ++done[this.propose.selector];
-        } catch {}
-    }
-
-    function extend(uint256 market, uint32 extra) external watched {
-        Venture storage v = _ventures[_mix(market) % _ventures.length];
-        extra = extra % uint32(2 * DAY + 2);
-        vm.prank(v.terms.resolver);
-        try escrow.extend(v.terms, extra) {
-            v.s.window += extra;
-        } catch {}
-    }
-
-    function veto(uint256 market) external watched {
-        market = _mix(market);
-        if (market % 4 != 0) return;
-        Venture storage v = _ventures[market / 4 % _ventures.length];
-        bool must = v.status == 2 && !_isFinal(v);
-        vm.prank(v.terms.guardian);
-        try escrow.veto(v.terms) {
-            _judge(true, must);
-            (v.status, v.proposedAt, v.firstWindow) = (1, 0, 0);
-            delete v.s;
-        } catch {
-            _judge(false, must);
-        }
-    }
-
-    function cancelMarket(uint256 market, uint256 step) external watched {
-        Venture storage v = _ventures[_mix(market) % _ventures.length];
-        step = _mix(step);
-        if (v.status == 1 && step % 9 == 0) {
-            vm.prank(v.terms.resolver);
-            escrow.proposeCancel(v.terms);
-            (v.status, v.cancelAt) = (3, block.timestamp);
-        } else if (v.status == 3 && step % 3 == 0) {
-            vm.prank(v.terms.resolver);
-            escrow.withdrawCancel(v.terms);
-            v.status = 1;
-        } else if (v.status == 3) {
-            bool must = block.timestamp >= v.cancelAt + 3 * DAY;
-            vm.prank(v.terms.guardian);
-            try escrow.confirmCancel(v.terms) {
-                _judge(true, must);
-                v.status = 4;
-            } catch {
-                _judge(false, must);
-            }
-        }
-    }
-
-    function warp(uint256 seconds_) external {
-        vm.warp(block.timestamp + _mix(seconds_) % (DAY / 2) + 1);
-    }
-
-    /// @dev The owner's functions, and what they must not touch.
-    function owns(uint256 fee, uint256 pause) external watched {
-        (fee, pause) = (_mix(fee), _mix(pause));
-        bytes32 before = _untouchable();
-        vm.startPrank(owner);
-        escrow.setFee(fee % 201);
-        escrow.setGuardian(users[fee % USERS]);
-        escrow.setPayToken(address(drop), fee % 2 == 0);
-        if (pause % 5 == 0) escrow.pauseEntry(block.timestamp + pause % 3_600);
-        vm.stopPrank();
-        if (_untouchable() != before) ++ownerMoved;
-    }
-
-    function _untouchable() private view returns (bytes32 seen) {
-        seen = keccak256(abi.encode(escrow.liabilities(address(pay)), escrow.liabilities(address(drop))));
-        for (uint256 i = 0; i < USERS; ++i) {
-            seen = keccak256(abi.encode(seen, escrow.balances(address(pay), users[i]), escrow.fees(address(pay))));
-        }
-        for (uint256 i = 0; i < _positions.length; ++i) {
-            seen = keccak256(abi.encode(seen, escrow.deals(_positions[i].deal.id)));
-        }
-        for (uint256 i = 0; i < _ventures.length; ++i) {
-            (uint8 status, uint256 since,) = escrow.marketStatus(_ventures[i].id);
-            seen = keccak256(abi.encode(seen, status, since, escrow.settlementOf(_ventures[i].id)));
-        }
-    }
-
-    function sendEther(uint256 way) external watched {
-        bytes[5] memory calls = [
-            bytes(""),
-            abi.encodeCall(IVenue.multicall, (new bytes[](0))),
-            abi.encodeCall(IEscrow.bumpEpoch, ()),
-            abi.encodeCall(IEscrow.fillBatch, (new IEscrow.Fill[](0))),
-            abi.encodeCall(IEscrow.deposit, (address(pay), 1, users[0]))
-        ];
-        (bool success,) = address(escrow).call{value: 1}(calls[way % 5]);
-        if (success) ++ether_;
+        ++done[IEscrow.bumpEpoch.selector];
     }
 }

@@ -23,6 +23,9 @@ interface Vm {
     function parseJsonBytes32(string calldata json, string calldata key) external pure returns (bytes32);
     function recordLogs() external;
     function getRecordedLogs() external returns (Log[] memory);
+    function record() external;
+    function accesses(address target) external returns (bytes32[] memory reads, bytes32[] memory writes);
+    function load(address target, bytes32 slot) external view returns (bytes32);
     function etch(address target, bytes calldata code) external;
     function assume(bool condition) external pure;
     function snapshotState() external returns (uint256 id);
