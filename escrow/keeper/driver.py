@@ -96,7 +96,7 @@ def _drive_locked(chain: Chain, node: Node, signer: TransactionSigner, policy: P
     try:
         pulse = node.pulse(row.address, safe_number=chain.safe_number or 0)
         signer_balance_note(signer_pk=row.pk, balance=pulse.balance)
-        _check_nonces(row, pulse)
+        _check_nonces(chain, row, pulse)
         guarded = GuardedSigner(signer, allowed=allowed_calls(chain))
         step = Step(chain=chain, signer_pk=row.pk, node=node, signer=guarded, policy=policy, pulse=pulse)
         waiting = confirm(step)
@@ -117,8 +117,10 @@ def _drive_locked(chain: Chain, node: Node, signer: TransactionSigner, policy: P
     return Report(planned, sent=len(sent), waiting=len(waiting), idle_because=reason)
 
 
-def _check_nonces(row: Signer, pulse: Pulse) -> None:
-    """Compares the node's counts with ours. The first time, and after a halt, goes on from the node's count."""
+def _check_nonces(chain: Chain, row: Signer, pulse: Pulse) -> None:
+    """Compares the node's counts with ours. The first time, and after a halt, goes on from the node's count; and again when a reorg
+    took back what was counted then, for what a person found to be settled was not final yet.
+    """
     if row.next_nonce is None:
         _take_over_count(row, pulse)
         return
@@ -128,7 +130,9 @@ def _check_nonces(row: Signer, pulse: Pulse) -> None:
             f"The node counts {counted} transactions of this key, the keeper made {row.next_nonce}: somebody else signs with it."
         )
     if pulse.nonce_latest < row.final_nonce:
-        raise PausedError("The node is behind what was already final: it lags.")
+        if pulse.number < (chain.head_number or 0):
+            raise PausedError("The node is behind what was already final: it lags.")
+        _take_over_count(row, pulse)
 
 
 def _take_over_count(row: Signer, pulse: Pulse) -> None:
