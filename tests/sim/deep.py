@@ -10,9 +10,13 @@ import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 
 import django
+
+Run = tuple[int, Counter[str], Exception | None]
 
 
 def main() -> int:
@@ -24,6 +28,11 @@ def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     django.setup()
     logging.disable(logging.CRITICAL)
+    with nullcontext() if given.what == "watcher" else _database():
+        return _run(given)
+
+
+def _run(given: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     say = functools.partial(print, flush=True)
     failed, seed = [], given.seed
@@ -49,19 +58,53 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def _runs(what, seed):
-    """(seed, counts, error) of one seed after another."""
+def _runs(what: str, seed: int) -> Iterator[Run]:
+    """One seed after another."""
+    from tests.sim.keeper_world import KeeperWorld
     from tests.sim.world import World, replayed
 
+    make = World if what == "watcher" else KeeperWorld
     while True:
-        world, error = World(seed), None
-        try:
-            with replayed(what, seed):
-                world.run()
-        except Exception as failure:  # noqa: BLE001 - every failure of a seed is a finding, and the next seed is run
-            error = failure
-        yield seed, world.counts, error
+        world, error = None, None
+        with nullcontext() if what == "watcher" else _taken_back():
+            try:
+                with replayed(what, seed):
+                    world = make(seed)
+                    world.run()
+            except Exception as failure:  # noqa: BLE001 - every failure of a seed is a finding, and the next seed is run
+                error = failure
+        yield seed, world.counts if world is not None else Counter(), error
         seed += 1
+
+
+@contextmanager
+def _taken_back() -> Iterator[None]:
+    """Nothing of it stays in the database."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@contextmanager
+def _database() -> Iterator[None]:
+    """A PostgreSQL server of this run, migrated."""
+    from django.db import connection
+
+    from tests.support import run
+    from tests.support.postgres import Server
+
+    run.create()
+    server = Server(run.folder())
+    server.start()
+    try:
+        connection.creation.create_test_db(verbosity=0, serialize=False)
+        yield
+        connection.close()
+    finally:
+        server.stop()
+        run.delete()
 
 
 if __name__ == "__main__":
