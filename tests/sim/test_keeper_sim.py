@@ -49,6 +49,13 @@ def sends_before_it_stores(step, batch):
     return attempt
 
 
+def run_all(seeds):
+    for seed in seeds:
+        with transaction.atomic():
+            KeeperWorld(seed).run()
+            transaction.set_rollback(True)
+
+
 @pytest.mark.parametrize(
     ("module", "name", "faulty"),
     [
@@ -61,7 +68,4 @@ def sends_before_it_stores(step, batch):
 def test_a_faulty_keeper_is_found(monkeypatch, module, name, faulty):
     monkeypatch.setattr(module, name, faulty)
     with pytest.raises(ViolationError):
-        for seed in FAULT_SEEDS:
-            with transaction.atomic():
-                KeeperWorld(seed).run()
-                transaction.set_rollback(True)
+        run_all(FAULT_SEEDS)
