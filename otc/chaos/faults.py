@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import Error, connection
+from redis import RedisError
 
 from otc.chaos.proxy import Kind, Trouble
 from otc.chaos.stage import Stage
@@ -67,7 +68,7 @@ class Faults:
         name = self.chance.choices(names, [self._kinds[each][0] for each in names])[0]
         try:
             detail = self._kinds[name][1]()
-        except (NodeError, Error) as error:
+        except (NodeError, Error, RedisError) as error:
             connection.close()
             self.stage.happened.note(f"{name}: not possible now ({type(error).__name__})")
             return

@@ -301,6 +301,9 @@ def play(stage: Stage, seed: int) -> Result:
         found = one.play()
     except (ChaosError, NodeError, Error) as error:
         found = [f"{type(error).__name__}: {error}"]
+        # The next seed needs the stack: what was stopped goes on.
+        with suppress(ChaosError, NodeError):
+            one.faults.heal()
     one.seen.update({f"restarts of {name}": count for name, count in Counter(stage.restarts).items()})
     one.seen["requests in trouble"] = sum(endpoint.met for endpoint in stage.endpoints)
     return Result(

@@ -136,7 +136,7 @@ class Stage:
 
     def quiet(self) -> None:
         """Takes the ticks away that wait, and returns once no worker reads or writes an inactive chain any more."""
-        self.redis().flushall()
+        self.until(lambda: bool(self.redis().flushall()), "Redis answers")
         self.until(lambda: not _locks_held(), "the workers let go of the chain")
 
     def redis(self) -> Any:
@@ -188,20 +188,21 @@ class Stage:
     # ------------------------------------------------------------ waiting
 
     def until(self, holds: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
-        """Polls until `holds`; a node or a database that is down does not hold. ChaosError when it takes too long."""
+        """Polls until `holds`; a node, database or Redis that is down does not hold. ChaosError when it takes too long."""
         if not self.wait(holds, seconds=seconds):
             raise ChaosError(f"Waited {seconds:.0f} s in vain: {what}.")
 
     def wait(self, holds: Callable[[], bool], *, seconds: float) -> bool:
         """As `until`; False when it takes too long."""
         from django.db import Error, connection
+        from redis import RedisError
 
         deadline = clock.monotonic() + seconds
         while True:
             try:
                 if holds():
                     return True
-            except NodeError:
+            except (NodeError, RedisError):
                 pass
             except Error:
                 connection.close()
