@@ -16,8 +16,8 @@ class SendsBeforeStoring(AppConfig):
 
         signed = sending._signed
 
-        def signed_and_sent(step, **what):
-            attempt = signed(step, **what)
+        def signed_and_sent(step, *given, **what):
+            attempt = signed(step, *given, **what)
             step.node.send(bytes(attempt.raw))
             return attempt
 
