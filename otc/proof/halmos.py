@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from otc.core import clock
-from otc.proof import project, report, symbolic, tools
+from otc.proof import compiling, project, report, symbolic, tools
 from otc.stack.layout import PROJECT
 
 TESTS = PROJECT / "tests" / "symbolic"
@@ -62,76 +62,118 @@ class Outcome:
         return self.verdict != REFUTED if self.planted else self.verdict == REFUTED
 
 
-def checks() -> list[str]:
-    """All checks as Contract.function, in the order of the files."""
-    found = []
-    for path in sorted(TESTS.glob("*.t.sol")):
-        text = path.read_text(encoding="utf-8")
-        starts = [(match.start(), match[1]) for match in CONTRACT.finditer(text)]
-        for match in CHECK.finditer(text):
-            contract = [name for start, name in starts if start < match.start()][-1]
-            found.append(f"{contract}.{match[1]}")
-    return found
+@dataclass(frozen=True)
+class Suite:
+    """Checks that are compiled and run together, and the byte code that they are of."""
+
+    files: tuple[Path, ...]
+    codes: Mapping[str, Callable[[], str]]  # name of the constant, creation code (hex)
+    stands_on: tuple[bytes, ...]  # what the codes are made of
+
+    def checks(self) -> list[str]:
+        """All checks as Contract.function, in the order of the files."""
+        found = []
+        for path in self.files:
+            text = path.read_text(encoding="utf-8")
+            starts = [(match.start(), match[1]) for match in CONTRACT.finditer(text)]
+            for match in CHECK.finditer(text):
+                contract = [name for start, name in starts if start < match.start()][-1]
+                found.append(f"{contract}.{match[1]}")
+        return found
+
+    def digest(self) -> str:
+        """Of all that an outcome stands on: the byte code, the checks, and how they are run."""
+        parts = [*self.stands_on, *(path.read_bytes() for path in self.files)]
+        return hashlib.sha256(b"".join([*parts, " ".join(_command("", [])).encode()])).hexdigest()[: report.DIGITS]
+
+
+def suites() -> list[Suite]:
+    """The shipped byte code; and, of what multiplies and divides shares, the same sources with shares that may be anything."""
+    shipped = {"SHIPPED": _code(symbolic.ARTIFACT), "SHIPPED_RIGHTS": _code(symbolic.RIGHTS)}
+    artifacts = (symbolic.ARTIFACT.read_bytes(), symbolic.RIGHTS.read_bytes())
+    files = tuple(sorted(TESTS.glob("*.sol")))
+    parts = tuple(sorted(symbolic.PARTS.parent.glob("*.sol")))
+    unknown = (compiling.ANY_PART + compiling.ANY).encode()
+    return [
+        Suite(files, shipped, artifacts),
+        Suite(
+            (*parts, *(path for path in files if not path.name.endswith(".t.sol"))),
+            {**shipped, "ANY_PARTS": compiling.with_any_parts},
+            (*artifacts, unknown),
+        ),
+    ]
+
+
+def _code(artifact: Path) -> Callable[[], str]:
+    def code() -> str:
+        text: str = json.loads(artifact.read_text(encoding="utf-8"))["bytecode"]
+        return text.removeprefix("0x")
+
+    return code
 
 
 def run(say: Callable[[str], None], *, only: str = "", seconds: int = 300, figures: bool = False) -> int:
     """Runs the checks whose name contains `only` and that are not decided yet; 1 when one is wrong."""
-    wanted = [name for name in checks() if only in name]
-    if not wanted:
-        say(f"no check is named like {only}")
-        return 1
     binaries = tools.ready("halmos")
-    folder = tools.folder("halmos") / f"run-{_digest()}"
-    results = folder / "results.jsonl"
-    if not results.exists():
-        prepare(folder)
-        results.touch()
-    known = _known(results)
     environment = {**project.environment(binaries), "PYTHONUNBUFFERED": "1", "COLUMNS": "400"}
-    subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    known: dict[str, Outcome] = {}
+    for suite in suites():
+        known |= _run(say, suite, environment, only, seconds)
+    names = [name for suite in suites() for name in suite.checks()]
+    for line in summary(names, known):
+        say(line)
+    if figures:
+        report.write("halmos", summary(names, known))
+    return 1 if any(outcome.wrong for outcome in known.values()) else 0
+
+
+def _run(
+    say: Callable[[str], None], suite: Suite, environment: dict[str, str], only: str, seconds: int
+) -> dict[str, Outcome]:
+    """What is known of the suite's checks now."""
+    folder = tools.folder("halmos") / f"run-{suite.digest()}"
+    results = folder / "results.jsonl"
+    known = _known(results)
     by_contract: dict[str, list[str]] = {}
-    for name in wanted:
+    for name in suite.checks():
+        if only not in name:
+            continue
         if name in known and (known[name].verdict != UNDECIDED or known[name].limit >= seconds):
             _tell(say, known[name])
         else:
             by_contract.setdefault(name.split(".")[0], []).append(name)
+    if by_contract and not results.exists():
+        prepare(folder, suite)
+        results.touch()
+    if by_contract:
+        subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     for contract, names in by_contract.items():
         for outcome in _contract(contract, names, folder, environment, seconds):
             known[outcome.name] = outcome
             with results.open("a", encoding="utf-8") as out:
                 out.write(json.dumps(asdict(outcome)) + "\n")
             _tell(say, outcome)
-    for line in summary(known):
-        say(line)
-    if figures:
-        report.write("halmos", summary(known))
-    return 1 if any(outcome.wrong for outcome in known.values()) else 0
-
-
-def _digest() -> str:
-    """Of all that an outcome stands on: the byte code, the checks, and how they are run."""
-    parts = [
-        symbolic.ARTIFACT.read_bytes(),
-        symbolic.RIGHTS.read_bytes(),
-        *(path.read_bytes() for path in sorted(TESTS.glob("*.sol"))),
-    ]
-    return hashlib.sha256(b"".join([*parts, " ".join(_command("", [])).encode()])).hexdigest()[: report.DIGITS]
+    return known
 
 
 def _known(results: Path) -> dict[str, Outcome]:
+    if not results.exists():
+        return {}
     entries = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
     return {entry["name"]: Outcome(**entry) for entry in entries}
 
 
-def prepare(folder: Path) -> None:
-    """Makes `folder` a forge project: the committed checks, the interfaces, and the shipped byte code as a constant."""
+def prepare(folder: Path, suite: Suite) -> None:
+    """Makes `folder` a forge project: the suite's checks, the interfaces, and the byte code as constants."""
     project.make(folder, more=project.OPTIMIZED)
-    shutil.copytree(TESTS, folder / "test", dirs_exist_ok=True)
+    for path in suite.files:
+        target = folder / "test" / path.relative_to(TESTS)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copy(path, target)
     shutil.copytree(project.CONTRACTS / "src" / "interfaces", folder / "src" / "interfaces")
     shipped = "// SPDX-License-Identifier: MIT\npragma solidity ^0.8.30;\n\n"
-    for name, artifact in (("SHIPPED", symbolic.ARTIFACT), ("SHIPPED_RIGHTS", symbolic.RIGHTS)):
-        code = json.loads(artifact.read_text(encoding="utf-8"))["bytecode"].removeprefix("0x")
-        shipped += f'bytes constant {name} = hex"{code}";\n'
+    for name, code in suite.codes.items():
+        shipped += f'bytes constant {name} = hex"{code()}";\n'
     (folder / "test" / "Shipped.sol").write_text(shipped, encoding="utf-8")
 
 
@@ -221,9 +263,8 @@ def parse(line: str) -> tuple[str, str, float, str] | None:
     return match["name"], verdict, float(match["seconds"]), detail
 
 
-def summary(known: Mapping[str, Outcome]) -> list[str]:
+def summary(names: Sequence[str], known: Mapping[str, Outcome]) -> list[str]:
     """Figures of all checks, as lines of Markdown; what has not been run on this byte code is called not run."""
-    names = checks()
     loads = sorted(outcome.load for outcome in known.values()) or [0.0]
     lines = [
         (

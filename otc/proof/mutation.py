@@ -44,7 +44,7 @@ if (process.argv.includes("--version")) process.stdout.write({version});
 else require({real});
 """
 # The tests that notice most of what is wrong in a file: they are asked first.
-EVERY = "Edges|Events"  # and these, whatever the file
+EVERY = "Edges|EdgesOfRights|Events"  # and these, whatever the file
 FIRST = {
     "Admin.sol": "SetFee|SetPayToken|SetGuardian|SetFeeRecipient|PauseEntry|CollectFees|Ownership",
     "Attestations.sol": "Attest|Dispute|Finalize|Rule|RuleTimeout|Appeal",
@@ -108,6 +108,7 @@ def run(say: Callable[[str], None], *, only: str, sample: int, seed: int, every:
     say(f"{len(mutants)} mutants, {len(wanted)} of them now (seed {seed})")
     bench = Bench(tools.folder("mutation"), sources, mutants)
     say(f"{len(bench.held)} of them in one compilation")
+    wanted.sort(key=lambda mutant: bench.numbers[mutant] not in bench.held)  # the others take minutes each: last
     try:
         for long in (False, True):
             bench.prove_sound(long=long)
@@ -323,11 +324,11 @@ def summary(verdicts: Sequence[Verdict], of: int) -> list[str]:
     ]
 
 
-def explained() -> dict[tuple[str, str, str], str]:
-    """Survivors that change nothing that can be seen, with the reason: by file, text before and after."""
+def explained() -> dict[tuple[str, int, str, str], str]:
+    """Survivors that change nothing that can be seen, with the reason: by file, line, and its text before and after."""
     entries: list[dict[str, Any]] = json.loads(Path(__file__).with_name("survivors.json").read_text(encoding="utf-8"))
-    return {(entry["file"], entry["before"], entry["after"]): entry["reason"] for entry in entries}
+    return {(entry["file"], entry["line"], entry["before"], entry["after"]): entry["reason"] for entry in entries}
 
 
-def key(mutant: Mutant) -> tuple[str, str, str]:
-    return mutant.file, mutant.before.strip(), mutant.after.strip()
+def key(mutant: Mutant) -> tuple[str, int, str, str]:
+    return mutant.file, mutant.line, mutant.before.strip(), mutant.after.strip()

@@ -2,8 +2,10 @@
 pragma solidity ^0.8.30;
 
 import {ICourtAdapter} from "@escrow/interfaces/ICourtAdapter.sol";
+import {IRightsEscrow} from "@escrow/interfaces/IRightsEscrow.sol";
 import {IEscrow, IOTCErrors, IOTCEscrow, IVenue, Venue} from "./support/Venue.sol";
 import {Court} from "./support/Court.sol";
+import {RightsVenue} from "./support/RightsVenue.sol";
 import {WeirdToken} from "./support/Tokens.sol";
 import {Vm, vm} from "./support/Vm.sol";
 
@@ -153,6 +155,17 @@ contract EdgesTest is Venue {
         eq(escrow.settlementOf(market).period, 3650 * DAY, "ten years after the first");
     }
 
+    function test_the_shortest_and_the_longest_window_are_allowed() external {
+        IEscrow.SettlementTerms memory s = plainSettlement();
+        s.window = terms.minWindow;
+        works(resolver, abi.encodeCall(IOTCEscrow.propose, (terms, s)), "the shortest");
+        s.window = terms.maxWindow;
+        works(resolver, abi.encodeCall(IOTCEscrow.propose, (terms, s)), "the longest");
+        s = plainSettlement();
+        s.start = terms.longStop;
+        works(resolver, abi.encodeCall(IOTCEscrow.propose, (terms, s)), "the last start");
+    }
+
     function test_an_attested_market_has_one_tranche() external {
         useAttested();
         IEscrow.SettlementTerms memory s = vested(2, 5_000, uint32(DAY));
@@ -169,5 +182,36 @@ contract EdgesTest is Venue {
         escrow.deliverFor(delivery(deal, 100e18));
         bytes memory more = abi.encodeCall(IOTCEscrow.deliverFor, (delivery(deal, 200e18 + 1)));
         refused(keeper, more, err(IOTCErrors.TooMuch.selector, 200e18 + 1, 200e18));
+    }
+
+    // ------------------------------------------------------------------ disputes
+
+    function test_a_bond_that_is_just_there_takes_nothing_from_the_wallet() external {
+        (IEscrow.Deal memory deal,) = attestedDeal();
+        attest(deal, 60);
+        uint256 rest = free(buyer) - 50;
+        vm.prank(buyer);
+        escrow.withdraw(address(pay), rest, buyer);
+        vm.recordLogs();
+        dispute(buyer, deal);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        eq(logs.length, 1, "no deposit of nothing");
+        eq(logs[0].topics[0], IEscrow.Disputed.selector, "Disputed");
+        eq(free(buyer), 0, "all of it");
+    }
+}
+
+/// @title The same of RightsEscrow.
+contract EdgesOfRightsTest is RightsVenue {
+    IRightsEscrow.Rights private any721;
+
+    function test_no_more_than_is_left_of_what_is_due() external {
+        IEscrow.Deal memory deal = openDeal();
+        settleIn(address(passes), any721);
+        hand(deal, false, some(1, 2), none());
+        bytes memory data = abi.encodeCall(IRightsEscrow.deliver, (handing(deal, false, some(3, 4), none())));
+        refusedOf(deal, seller, data, err(IOTCErrors.TooMuch.selector, 1, 0));
+        hand(deal, false, some(3), none());
+        eq(escrow.deals(deal.id), bytes32(uint256(1)), "DELIVERED");
     }
 }

@@ -132,7 +132,7 @@ def test_the_figures_tell_killed_and_explained_ones_apart(monkeypatch):
     first = operators.Mutant("A.sol", 1, "sign", "  x = a + b;", "  x = a - b;", 8)
     second = operators.Mutant("A.sol", 2, "sign", "  y = a + b;", "  y = a - b;", 8)
     found = [verdict(first, mutation.KILLED, "A.t.sol:ATest [FAIL]"), verdict(second, mutation.SURVIVED)]
-    monkeypatch.setattr(mutation, "explained", lambda: {("A.sol", "y = a + b;", "y = a - b;"): "why"})
+    monkeypatch.setattr(mutation, "explained", lambda: {("A.sol", 2, "y = a + b;", "y = a - b;"): "why"})
     said = "\n".join(mutation.summary(found, 9))
     assert "2 of 9 mutants judged, 2 compile, **1 killed (50.0 %)**, 1 survived, 1 of those explained (" in said
     assert "| sign | 1 | 1 | 0 |" in said

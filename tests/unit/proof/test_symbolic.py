@@ -1,6 +1,6 @@
 import pytest
 
-from otc.proof import halmos, symbolic
+from otc.proof import compiling, halmos, symbolic
 
 ABI = symbolic.committed_abi()
 RIGHTS = symbolic.committed_abi(symbolic.RIGHTS)
@@ -9,16 +9,24 @@ RIGHTS = symbolic.committed_abi(symbolic.RIGHTS)
 def test_the_committed_checks_are_what_the_abi_gives():
     text = symbolic.GENERATED.read_text(encoding="utf-8")
     assert text == symbolic.source(ABI, RIGHTS), "manage.py prove halmos --write"
+    text = symbolic.PARTS.read_text(encoding="utf-8")
+    assert text == symbolic.parts_source(ABI), "manage.py prove halmos --write"
 
 
 def checked(contract):
-    return {name.split("check_")[1] for name in halmos.checks() if name.startswith(f"{contract}.")}
+    return {name.split("check_")[1] for name in names() if name.startswith(f"{contract}.")}
+
+
+def names():
+    return [name for suite in halmos.suites() for name in suite.checks()]
 
 
 def test_every_changing_function_is_checked_or_left_out_with_a_reason():
-    names = {entry["name"] for entry in symbolic.functions(ABI)}
+    changing = {entry["name"] for entry in symbolic.functions(ABI)}
     for contract in ("KeepsTest", "SolventTest", "ReachableTest"):
-        assert checked(contract) | symbolic.LEFT_OUT.keys() == names
+        assert checked(contract) | symbolic.LEFT_OUT.keys() == changing
+    for contract in ("KeepsPartsTest", "SolventPartsTest", "ReachablePartsTest"):
+        assert checked(contract) == set(symbolic.SHARED)
     own = {entry["name"] for entry in symbolic.of_rights_alone(ABI, RIGHTS)}
     for contract in ("RightsTest", "ReachableRightsTest"):
         assert checked(contract) | symbolic.RIGHTS_LEFT_OUT.keys() == own
@@ -26,8 +34,8 @@ def test_every_changing_function_is_checked_or_left_out_with_a_reason():
 
 
 def test_named_functions_exist():
-    names = {entry["name"] for entry in symbolic.functions(ABI)}
-    assert {*symbolic.OWNERS, *symbolic.SIGNED, *symbolic.FEE_MOVES, *symbolic.LEFT_OUT} <= names
+    changing = {entry["name"] for entry in symbolic.functions(ABI)}
+    assert {*symbolic.OWNERS, *symbolic.SIGNED, *symbolic.FEE_MOVES, *symbolic.LEFT_OUT} <= changing
 
 
 def test_a_new_function_changes_the_checks():
@@ -53,7 +61,7 @@ def test_a_property_is_wrong_when_refuted_and_not_claimed_when_undecided():
     assert halmos.Outcome(name, halmos.REFUTED, 1, "").wrong
     undecided = halmos.Outcome(name, halmos.UNDECIDED, 1, "")
     assert not undecided.wrong
-    lines = halmos.summary({name: undecided})
+    lines = halmos.summary(names(), {name: undecided})
     assert "`KeepsTest`, undecided, so not claimed: `fill`." in lines
     assert any(line.startswith("`KeepsTest`, not run, so not claimed: `acceptOwnership`") for line in lines)
 
@@ -70,7 +78,7 @@ def ran(tmp_path, monkeypatch):
             yield halmos.Outcome(check, verdict, 1.0, "", seconds, 1.0)
 
     monkeypatch.setattr(halmos, "_contract", contract)
-    monkeypatch.setattr(halmos, "prepare", lambda folder: folder.mkdir())
+    monkeypatch.setattr(halmos, "prepare", lambda folder, suite: folder.mkdir())
     monkeypatch.setattr(halmos.tools, "ready", lambda tool: tmp_path)
     monkeypatch.setattr(halmos.tools, "folder", lambda tool: tmp_path)
     monkeypatch.setattr(halmos, "BUILD", ["true"])
@@ -87,6 +95,23 @@ def test_a_run_goes_on_where_another_was_ended_and_gives_more_time_to_what_is_un
     assert len(first) == len(symbolic.OWNERS)
     assert run(10) == []
     assert run(20) == [name for name in first if len(name) % 2]
+
+
+def test_outcomes_stand_on_the_byte_code_and_on_the_checks(tmp_path):
+    check = tmp_path / "A.t.sol"
+    check.write_text("contract ATest is Symbolic {\n    function check_a() external {}\n}")
+    suite = halmos.Suite((check,), {}, (b"code",))
+    assert suite.checks() == ["ATest.check_a"]
+    assert halmos.Suite((check,), {}, (b"other code",)).digest() != suite.digest()
+    before = suite.digest()
+    check.write_text("contract ATest is Symbolic {\n    function check_b() external {}\n}")
+    assert suite.digest() != before
+
+
+def test_the_unknown_share_takes_the_place_of_the_real_one():
+    text = compiling.sources()[compiling.SHARES]
+    assert text.count(compiling.PART) == 1
+    assert text.count("    function _upTo(") == 1
 
 
 def test_a_refuted_property_fails_the_run(ran, monkeypatch):

@@ -42,9 +42,9 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         if options["write"]:
             symbolic = importlib.import_module("otc.proof.symbolic")
-            symbolic.GENERATED.write_text(
-                symbolic.source(symbolic.committed_abi(), symbolic.committed_abi(symbolic.RIGHTS)), encoding="utf-8"
-            )
+            abi, rights = symbolic.committed_abi(), symbolic.committed_abi(symbolic.RIGHTS)
+            symbolic.GENERATED.write_text(symbolic.source(abi, rights), encoding="utf-8")
+            symbolic.PARTS.write_text(symbolic.parts_source(abi), encoding="utf-8")
             return
         names = list(PROOFS) if options["what"] == "all" else [options["what"]]
         failed = []

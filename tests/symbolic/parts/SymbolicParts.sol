@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.30;
+
+import {Symbolic} from "../Symbolic.sol";
+import {ANY_PARTS} from "../Shipped.sol";
+
+/// @title The same, of the shipped sources in which one function is unknown: Shares.part gives any number, each time another.
+/// @dev What holds of every such function holds of the real one. Compiled with the settings of what is shipped.
+abstract contract SymbolicParts is Symbolic {
+    function shipped() internal pure override returns (bytes memory) {
+        return ANY_PARTS;
+    }
+}
