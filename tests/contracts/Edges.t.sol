@@ -166,8 +166,10 @@ contract EdgesTest is Venue {
         works(resolver, abi.encodeCall(IOTCEscrow.propose, (terms, s)), "the last start");
     }
 
-    function test_an_attested_market_has_one_tranche() external {
+    function test_an_attested_market_has_no_token_and_one_tranche() external {
         useAttested();
+        bytes memory withToken = abi.encodeCall(IOTCEscrow.propose, (terms, plainSettlement()));
+        refused(resolver, withToken, err(IOTCErrors.BadSettlement.selector, bytes32("token")));
         IEscrow.SettlementTerms memory s = vested(2, 5_000, uint32(DAY));
         s.token = address(0);
         bytes memory data = abi.encodeCall(IOTCEscrow.propose, (terms, s));
