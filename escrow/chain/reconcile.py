@@ -9,16 +9,16 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from escrow.chain.client import Node
-from escrow.contracts import bindings
+from escrow.contracts import bindings, rights_bindings
 from escrow.contracts.hashing import deal_hash
 from escrow.contracts.structs import deal_preimage
 from escrow.domain.attestations import DISPUTED
 from escrow.domain.ledger import FREE
-from escrow.models import Account, AutoDelivery, Deal, DealOutcome, DealTranche
+from escrow.models import Account, AutoDelivery, Deal, DealOutcome, DealTranche, KeptRight, SettlementTerms
 from escrow.selectors.deals import deals_of
 from escrow.selectors.solvency import BALANCE_OF, ask, ledger_totals
 from otc.core.errors import DomainError, ErrorCode
-from otc.core.fields import UINT256_MAX
+from otc.core.fields import UINT256_MAX, ZERO_HASH
 from otc.core.models import Chain
 from otc.core.snapshots import snapshot
 from points.domain.markets import SETTLEMENT_ATTESTED as ATTESTED
@@ -122,6 +122,7 @@ def _questions(chain: Chain) -> Iterable[_Question]:
     yield from _deal_questions(chain)
     yield from _attestation_questions(chain)
     yield from _maker_questions(chain)
+    yield from _rights_questions(chain)
 
 
 def _totals(chain: Chain) -> Iterator[_Question]:
@@ -224,6 +225,27 @@ def _maker_questions(chain: Chain) -> Iterator[_Question]:
     for row in MakerEpoch.objects.filter(chain=chain).iterator():
         yield _Question(
             "epochs", row.maker, bindings.encode_epochs(row.maker), row.epoch, bindings.decode_epochs_result
+        )
+
+
+def _rights_questions(chain: Chain) -> Iterator[_Question]:
+    """What only the escrow of rights has; a chain's escrow of tokens has no such rows."""
+    for kept in KeptRight.objects.filter(chain=chain).iterator():
+        yield _Question(
+            "rights",
+            f"{kept.token} {kept.right} {kept.user}",
+            rights_bindings.encode_rights(kept.token, kept.right, kept.user),
+            kept.amount,
+            rights_bindings.decode_rights_result,
+        )
+    of_rights = SettlementTerms.objects.filter(market__chain=chain, semi_fungible__isnull=False)
+    for market_id, root, semi_fungible in of_rights.values_list("market__market_id", "ids_root", "semi_fungible"):
+        yield _Question(
+            "rightsOf",
+            market_id,
+            rights_bindings.encode_rights_of(market_id),
+            (root or ZERO_HASH, semi_fungible),
+            rights_bindings.decode_rights_of_result,
         )
 
 

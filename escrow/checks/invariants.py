@@ -205,6 +205,29 @@ PROJECTIONS = [
          WHERE m.chain_id = %(chain)s AND (m.status = 2) <> (t.id IS NOT NULL)
         """,
     ),
+    Invariant(
+        "rights.kept",
+        "what the escrow keeps of a right for a user is what came in and has not gone out",
+        """
+        SELECT 'kept right ' || k.id, k.amount || ' stored, ' || coalesce(m.amount, 0) || ' by its movements'
+          FROM escrow_keptright k LEFT JOIN (
+               SELECT kept_id, sum(CASE WHEN incoming THEN amount ELSE -amount END) AS amount
+                 FROM escrow_rightmovement GROUP BY kept_id) m ON m.kept_id = k.id
+         WHERE k.chain_id = %(chain)s AND k.amount <> coalesce(m.amount, 0)
+        """,
+    ),
+    Invariant(
+        "rights.delivered",
+        "what was delivered in a tranche of a deal in rights is its pieces",
+        """
+        SELECT encode(d.deal_id, 'hex') || ' ' || t.number, t.delivered || ' stored, ' || coalesce(p.amount, 0) || ' by its pieces'
+          FROM escrow_dealtranche t JOIN escrow_deal d ON d.id = t.deal_id JOIN core_chain c ON c.id = d.chain_id
+          JOIN points_market m ON m.id = d.market_id LEFT JOIN (
+               SELECT deal_id, tranche, sum(amount) AS amount FROM escrow_deliveredright GROUP BY deal_id, tranche) p
+            ON p.deal_id = d.id AND p.tranche = t.number
+         WHERE d.chain_id = %(chain)s AND c.kind = 'rights' AND m.settlement = 0 AND t.delivered <> coalesce(p.amount, 0)
+        """,
+    ),
 ]
 
 KEEPER = [

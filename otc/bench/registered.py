@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from escrow.contracts import hashing
 from otc.bench.activity import Facts
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind, escrow_key
 from points.models import Market, Offer, PayToken, Program, Project
 
 FINAL_DEPTH = 64
@@ -13,6 +13,7 @@ FINAL_DEPTH = 64
 def venue_registered(facts: Facts, *, url: str, chain_id: int, final_depth: int = FINAL_DEPTH) -> Chain:
     """Writes them, and returns the chain."""
     chain = Chain.objects.create(
+        pk=escrow_key(chain_id, EscrowKind.TOKENS),
         chain_id=chain_id,
         name="Bench",
         rpc_urls=[url],

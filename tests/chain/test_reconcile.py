@@ -11,12 +11,14 @@ from escrow.chain import reconcile as module
 from escrow.chain.reconcile import reconcile
 from escrow.checks.verify import verify
 from escrow.contracts import bindings
-from escrow.models import Account, AutoDelivery, Deal, DealTranche
+from escrow.contracts.deploy.tokens import RightSpec
+from escrow.models import Account, AutoDelivery, Deal, DealTranche, DeliveredRight, KeptRight, SettlementTerms
 from escrow.services import signing
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import Chain
 from otc.stack import anvil as published
 from points.models import MakerEpoch, MakerNonces, Market, Offer, PayToken
+from tests.chain.test_rights import LISTED, RightsVenue
 from tests.chain.test_whole_protocol import EVIDENCE, HRB, USD, attested, deal, venue
 
 __all__ = ["attested", "deal", "venue"]  # fixtures
@@ -119,6 +121,29 @@ def test_a_difference_names_whose_it_is_and_both_values(lived, deal, attested):
     contract, ours = found["attestationOf", attested.deal_id]
     assert (eval(contract)[2], eval(ours)[2]) == (40, 41)  # noqa: S307 - tuples of numbers
     assert len(found) == 3
+
+
+def test_rights_that_the_escrow_keeps_and_their_terms(anvil):
+    made = RightsVenue(anvil)
+    made.deploy_rights(RightSpec("Harbor key", "KEY"))
+    deal = made.deal()
+    made.propose_rights(allowed_ids=[str(right) for right in LISTED])
+    made.mint_pieces("seller", *LISTED)
+    made.pass_to(deal.market.settlement_terms.start)
+    made.tell("seller", "approve_rights", token=made.rights)
+    allowed = [str(right) for right in LISTED]
+    made.tell("seller", "deliver_rights", deal_id=deal.deal_id, ids=["5"], allowed_ids=allowed, to_escrow=True)
+    assert KeptRight.objects.get().amount == 1
+    assert drifts(made.chain) == {}
+    assert [done.broken for done in verify([made.chain])] == [{}, {}]
+    KeptRight.objects.update(amount=2)
+    SettlementTerms.objects.update(ids_root="0x" + "01" * 32)
+    DeliveredRight.objects.update(amount=3)
+    found = drifts(made.chain)
+    assert set(found) == {"rights", "rightsOf"}
+    assert found["rights"][0].key == f"{made.rights} 5 {published.address('buyer')}"
+    (of_chain, _) = verify([made.chain])
+    assert set(of_chain.broken) == {"rights.kept", "rights.delivered"}
 
 
 def test_a_bond_that_only_the_database_knows_is_found_by_verify(lived, attested):

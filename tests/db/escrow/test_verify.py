@@ -19,10 +19,12 @@ from escrow.models import (
     Deal,
     DealTranche,
     Intent,
+    KeptRight,
     SettlementTerms,
     Signer,
     Transfer,
 )
+from otc.core.fields import ZERO_ADDRESS
 from otc.core.models import Chain, OutboxEvent
 from points.models import MakerFunds, Market, Offer
 from tests.db.escrow.test_chain_whole_protocol import APPROVED, BUY, BUYER, DEAL, ESCROW, LIFE, chain, fake, mine, word
@@ -67,6 +69,17 @@ def change(queryset, **values):
     return lambda: queryset.model.objects.filter(pk__in=queryset.all()[:1].values("pk")).update(**values)
 
 
+def of_rights():
+    """The chain's escrow becomes the one of rights, its market on chain, and a tranche has pieces that nobody delivered."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE core_chain DROP CONSTRAINT chain_key_of_its_escrow")
+    Chain.objects.update(kind="rights")
+    unproven = {"attestor": ZERO_ADDRESS, "arbitrator": ZERO_ADDRESS, "challenge": 0, "arbitration_window": 0}
+    Market.objects.update(settlement=0, bond_bps=0, **unproven)
+    DealTranche.objects.create(deal=Deal.objects.get(), number=0, delivered=2)
+
+
 # By invariant: what is done by hand, and the key under which it must be named.
 BREAKS = {
     "ledger.balance": (change(Account.objects.filter(kind="free", owner=BUYER), balance=1), "account "),
@@ -84,6 +97,8 @@ BREAKS = {
     "offers.filled": (change(Offer.objects.filter(offer_hash=BUY), filled_units=9), BUY[2:]),
     "markets.deals": (change(Market.objects, deal_count=2), word(0x1000)[2:]),
     "markets.terms": (lambda: SettlementTerms.objects.all().delete(), word(0x1000)[2:]),
+    "rights.kept": (lambda: KeptRight.objects.create(chain=Chain.objects.get(), token=ESCROW, right=5, user=BUYER, amount=1), "kept right "),
+    "rights.delivered": (of_rights, DEAL[2:]),
     "intents.attempt": (change(Intent.objects.filter(key="b"), state="planned"), "b"),
     "intents.done": (change(Attempt.objects.filter(nonce=0), block_hash=word(5)), "a"),
     "nonces.gapless": (change(Signer.objects, next_nonce=4), KEEPER[2:]),
