@@ -26,8 +26,8 @@ from tests.sim.fake_escrow import TOKENS, USERS, FakeEscrow, OfferSeed, draw_off
 from tests.support import rows
 from tests.support.projection_state import projection_state
 
-SEEDS = [1, 2, 5]
-DEEP = 5  # the seed whose forks go deep
+SEEDS = [1, 2, 3]
+DEEP = 3  # the seed whose forks go deep
 HABITS = [Habits(fails=0.05, garbles=0.05, lags=0.08, mixes=0.08), Habits(lags=0.1, widest=40)]
 STEPS = 60
 MARKETS = {word(0x1000 + n): TOKENS[n % 2] for n in range(5)}
@@ -149,14 +149,15 @@ class World:
 def test_the_seeds_draw_every_event_of_deals():
     """Else the runs below would prove less than they say."""
     drawn = {type(event).__name__ for seed in SEEDS for event in _events_of(seed)}
-    assert drawn >= {*DEAL_EVENTS, "AutoDeliverSet"}
+    of_rights = {"RightsDelivered"}  # the fake escrow is of tokens
+    assert drawn >= {*DEAL_EVENTS, "AutoDeliverSet"} - of_rights
 
 
 def _events_of(seed: int) -> list[object]:
     rng = random.Random(seed)  # noqa: S311 - as the run
     escrow = FakeEscrow(rng, MARKETS, draw_offers(rng, MARKETS, 30), attested=ATTESTED)
     found = []
-    for escrow.now in range(0, STEPS * 4, 2):
+    for escrow.now in range(0, STEPS * 5, 2):  # as many blocks as a run has, and some of its forks
         found += escrow.block(8)
     return found
 
