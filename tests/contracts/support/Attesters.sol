@@ -66,7 +66,7 @@ abstract contract Attesters is Movers {
 
     function finalize(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _finalize(_pick(_mix(which), _claimed));
+        _finalize(_pick(_mix(which), _unfinished));
     }
 
     function _finalize(Position storage p) internal {

@@ -258,8 +258,8 @@ abstract contract Ledger is LogBook {
         return v.status == 4 || (v.status != 2 && block.timestamp > v.terms.longStop);
     }
 
-    function _claimed(Position storage p) internal view returns (bool) {
-        return p.phase == 1;
+    function _unfinished(Position storage p) internal view returns (bool) {
+        return p.phase == 1 && block.timestamp > p.until;
     }
 
     function _disputed(Position storage p) internal view returns (bool) {
