@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth, EndpointHealth, Reorg
+from escrow.chain.models import Block, ChainCursor, ChainEvent, Depth, EndpointHealth, Reorg, WrittenTogether
 from escrow.checks.models import Check, CheckRun
 from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from otc.core.fields import ZERO_ADDRESS, AddressField, Hash32Field, Uint256Field
@@ -113,7 +113,7 @@ class Deal(models.Model):
     `opened_at` change when a place in the deal changes hands. Outcome, attestation and sums follow the deal's events.
     """
 
-    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="deals")
+    chain = WrittenTogether(Chain, on_delete=models.PROTECT, related_name="deals")
     deal_id = Hash32Field()
     market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="deals")
     offer = models.ForeignKey(
@@ -127,7 +127,7 @@ class Deal(models.Model):
     maker_side = models.PositiveSmallIntegerField()
     buyer = AddressField()
     seller = AddressField()
-    pay_token = models.ForeignKey(PayToken, on_delete=models.PROTECT, related_name="deals")
+    pay_token = models.ForeignKey(PayToken, on_delete=models.PROTECT, related_name="deals", db_index=False)
     units = Uint256Field()
     payment = Uint256Field()
     collateral = Uint256Field()
@@ -135,9 +135,9 @@ class Deal(models.Model):
     buyer_ref = Hash32Field()
     seller_ref = Hash32Field()
     opened_at = models.PositiveBigIntegerField(help_text="Unix seconds: of the fill, or of the last change of hands.")
-    opened_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="+")
+    opened_event = WrittenTogether(ChainEvent, on_delete=models.PROTECT, related_name="+")
     outcome = models.PositiveSmallIntegerField(choices=DealOutcome, default=DealOutcome.OPEN)
-    closed_event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, null=True, related_name="+")
+    closed_event = WrittenTogether(ChainEvent, on_delete=models.PROTECT, null=True, related_name="+")
     # Sums over the deal's Settled events, base units of the payment token.
     paid_to_buyer = Uint256Field(default=0)
     paid_to_seller = Uint256Field(default=0)
@@ -219,7 +219,7 @@ class Deal(models.Model):
 class DealTranche(models.Model):
     """Progress of one tranche of a deal; a row exists once something happened to it."""
 
-    deal = models.ForeignKey(Deal, on_delete=models.CASCADE, related_name="tranches")
+    deal = WrittenTogether(Deal, on_delete=models.CASCADE, related_name="tranches")
     number = models.PositiveSmallIntegerField()
     delivered = Uint256Field(
         default=0, help_text="Base units of the settlement token, or pieces of a right, measured at the receiver."
@@ -362,7 +362,7 @@ class Account(models.Model):
     EXTERNAL debits - credits, so it is never negative (escrow.domain.ledger).
     """
 
-    chain = models.ForeignKey(Chain, on_delete=models.PROTECT, related_name="+")
+    chain = WrittenTogether(Chain, on_delete=models.PROTECT, related_name="+")
     token = AddressField(help_text="Payment tokens, and tokens delivered into escrow.")
     kind = models.CharField(max_length=8, choices=AccountKind)
     owner = AddressField(help_text="The user of a free balance; else the zero address.", default=ZERO_ADDRESS)
@@ -396,13 +396,13 @@ class TransferState(models.TextChoices):
 class Transfer(models.Model):
     """An immutable movement: only its state moves, pending → posted | void, once."""
 
-    debit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits", help_text="Money leaves here.")
-    credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits", help_text="And arrives here.")
+    debit = WrittenTogether(Account, on_delete=models.PROTECT, related_name="debits", help_text="Money leaves here.")
+    credit = WrittenTogether(Account, on_delete=models.PROTECT, related_name="credits", help_text="And arrives here.")
     amount = Uint256Field()
     kind = models.CharField(
         max_length=20, help_text="deposit, withdraw, lock, release, bond, price, fee, collect, delivery."
     )
-    event = models.ForeignKey(ChainEvent, on_delete=models.PROTECT, related_name="transfers")
+    event = WrittenTogether(ChainEvent, on_delete=models.PROTECT, related_name="transfers")
     leg = models.PositiveSmallIntegerField(help_text="Which movement of the event.")
     state = models.CharField(max_length=8, choices=TransferState, default=TransferState.PENDING)
     created_at = models.DateTimeField(db_default=Now())

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from escrow.chain.decoder import as_json
 from escrow.chain.events import FoldEvent, subjects_of
 from escrow.chain.models import Block, ChainEvent
 from escrow.chain.readings import EscrowLog, Reading
@@ -46,7 +45,7 @@ def reading_store(*, chain: Chain, reading: Reading) -> list[FoldEvent]:
     copy_rows(
         ChainEvent,
         EVENT_COLUMNS,
-        [_row(pk, chain, blocks[log.block_number], log) for pk, log in zip(ids, reading.logs, strict=True)],
+        [_row(pk, chain.pk, blocks[log.block_number], log) for pk, log in zip(ids, reading.logs, strict=True)],
     )
     return [
         FoldEvent(pk, log.block_number, log.log_index, log.tx_hash, log.event)
@@ -55,11 +54,12 @@ def reading_store(*, chain: Chain, reading: Reading) -> list[FoldEvent]:
     ]
 
 
-def _row(pk: int, chain: Chain, block: int, log: EscrowLog) -> tuple[Any, ...]:
-    about = subjects_of(log.event)
+def _row(pk: int, chain: int, block: int, log: EscrowLog) -> tuple[Any, ...]:
+    event = log.event
+    about = subjects_of(event)
     return (
         pk,
-        chain.pk,
+        chain,
         block,
         log.block_number,
         log.log_index,
@@ -68,7 +68,7 @@ def _row(pk: int, chain: Chain, block: int, log: EscrowLog) -> tuple[Any, ...]:
         log.topics,
         log.data,
         log.name,
-        as_json(log.event) if log.event is not None else {},
+        event.as_json() if event is not None else {},
         about.deal_id,
         about.market_id,
         about.offer_hash,

@@ -9,6 +9,7 @@ from escrow.chain.client import Node, RpcError, RpcFault
 from escrow.chain.decoder import decode
 from escrow.chain.planner import Header
 from escrow.contracts.events import Event
+from otc.core.fields import normal_hex
 
 
 class ChainMovedError(Exception):
@@ -44,6 +45,7 @@ class Reading:
 
 
 EMPTY = Reading((), ())
+fromhex = bytes.fromhex
 
 
 # ---------------------------------------------------------------- headers
@@ -73,8 +75,8 @@ def header_of(answer: Any) -> Header:
     try:
         return Header(
             int(answer["number"], 16),
-            answer["hash"].lower(),
-            answer["parentHash"].lower(),
+            normal_hex(answer["hash"], 32),
+            normal_hex(answer["parentHash"], 32),
             int(answer["timestamp"], 16),
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
@@ -130,20 +132,27 @@ def _sorted_once(logs: Iterable[EscrowLog]) -> Iterable[EscrowLog]:
 
 def _log(answer: Any) -> EscrowLog:
     try:
-        topics = tuple([topic.lower() for topic in answer["topics"]])
-        data = answer["data"].lower()
+        topics = tuple([_clean(topic) for topic in answer["topics"]])
+        data = _clean(answer["data"])
         return EscrowLog(
             int(answer["blockNumber"], 16),
             int(answer["logIndex"], 16),
-            answer["blockHash"].lower(),
-            answer["transactionHash"].lower(),
-            answer["address"].lower(),
+            _clean(answer["blockHash"]),
+            _clean(answer["transactionHash"]),
+            _clean(answer["address"]),
             topics,
             data,
             decode(topics, data),
         )
     except (TypeError, KeyError, ValueError, AttributeError) as error:
         raise RpcError(RpcFault.MALFORMED, f"a log that can't be read: {error!r}") from error
+
+
+def _clean(text: str) -> str:
+    """0x and lower-case hex digits, nothing else: what a node says goes into COPY as it stands. Errors: ValueError."""
+    if text[:2] != "0x":
+        raise ValueError("hex without 0x")
+    return "0x" + fromhex(text[2:]).hex()
 
 
 # ---------------------------------------------------------------- an empty answer that is hard to believe

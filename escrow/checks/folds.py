@@ -1,7 +1,7 @@
 """Invariants that need the rules of the domain: deals folded anew in memory, and what their tranches say is locked."""
 
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 
 from escrow.chain.events import DEAL_EVENTS, FoldEvent, fold_events
 from escrow.chain.models import ChainEvent
@@ -9,7 +9,7 @@ from escrow.domain.deals import FoldError
 from escrow.domain.ledger import LOCKED
 from escrow.models import Account, Deal, DealOutcome
 from escrow.selectors.deals import deal_view, deals_of
-from escrow.services.deal_rows import progress_of
+from escrow.services.deal_rows import Standing, deals_held
 from escrow.services.deals import deal_fold
 from otc.core.models import Chain
 
@@ -20,25 +20,30 @@ Broken = Iterator[tuple[str, str]]
 
 def deals_not_their_fold(chain: Chain) -> Broken:
     """Deals whose row is not the fold of their canonical events. Deal by deal, in memory."""
-    rows = Deal.objects.filter(chain=chain).select_related("market", "pay_token").defer("market__rules_text")
-    deals = rows.prefetch_related("tranches").order_by("deal_id").iterator(CHUNK)
     histories = _histories(chain)
     deal_id, events = next(histories, (None, []))
-    for deal in deals:
+    for stored_id, stored in _stored(chain):
         # Events of deals in markets that are unknown here are passed over.
-        while deal_id is not None and deal_id < deal.deal_id:
+        while deal_id is not None and deal_id < stored_id:
             deal_id, events = next(histories, (None, []))
-        if deal_id != deal.deal_id:
-            yield deal.deal_id, "no event opened it"
+        if deal_id != stored_id:
+            yield stored_id, "no event opened it"
             continue
         try:
             standing = deal_fold(events)
         except FoldError as error:
-            yield deal.deal_id, f"its events contradict each other: {error}"
+            yield stored_id, f"its events contradict each other: {error}"
             continue
-        stored = (progress_of(deal), deal.closed_event_id)
-        if stored != (standing.progress, standing.closed_event):
-            yield deal.deal_id, f"{stored}, by its events {(standing.progress, standing.closed_event)}"
+        if stored[1:] != standing[1:]:
+            yield stored_id, f"{stored[1:]}, by its events {standing[1:]}"
+
+
+def _stored(chain: Chain) -> Iterator[tuple[str, Standing]]:
+    """All deals by their ids, ascending."""
+    ids = Deal.objects.filter(chain=chain).order_by("deal_id").values_list("deal_id", flat=True).iterator(CHUNK)
+    while chunk := list(islice(ids, CHUNK)):
+        held = deals_held(chain, chunk)
+        yield from ((deal_id, held[deal_id]) for deal_id in chunk)
 
 
 def _histories(chain: Chain) -> Iterator[tuple[str, list[FoldEvent]]]:

@@ -281,6 +281,34 @@ KEEPER = [
     ),
 ]
 
+# (table, column, table referred to) of every reference for which the database has no foreign key (models.WrittenTogether).
+REFERENCES = [
+    ("escrow_block", "chain_id", "core_chain"),
+    ("escrow_chainevent", "chain_id", "core_chain"),
+    ("escrow_chainevent", "block_id", "escrow_block"),
+    ("escrow_account", "chain_id", "core_chain"),
+    ("escrow_transfer", "debit_id", "escrow_account"),
+    ("escrow_transfer", "credit_id", "escrow_account"),
+    ("escrow_transfer", "event_id", "escrow_chainevent"),
+    ("escrow_deal", "chain_id", "core_chain"),
+    ("escrow_deal", "opened_event_id", "escrow_chainevent"),
+    ("escrow_deal", "closed_event_id", "escrow_chainevent"),
+    ("escrow_dealtranche", "deal_id", "escrow_deal"),
+]
+DANGLING = [
+    Invariant(
+        "references",
+        "what rows of the chain refer to exists",
+        " UNION ALL ".join(
+            f"SELECT '{table} ' || r.id, '{column} ' || r.{column} || ' refers to nothing' FROM {table} r"  # noqa: S608 - names of ours
+            f" WHERE r.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {target} t"
+            f" WHERE t.{'KEY' if target == 'core_chain' else 'id'} = r.{column})"
+            for table, column, target in REFERENCES
+        ),
+        of_chain=False,
+    ),
+]
+
 OUTBOX = [
     Invariant(
         "outbox.sequence",
@@ -295,4 +323,4 @@ OUTBOX = [
     ),
 ]
 
-QUERIES = [*LEDGER, *READING, *PROJECTIONS, *KEEPER, *OUTBOX]
+QUERIES = [*LEDGER, *READING, *PROJECTIONS, *KEEPER, *DANGLING, *OUTBOX]

@@ -64,20 +64,38 @@ class Deal:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            id=words.bytes32_at(digits, start),
-            market=words.bytes32_at(digits, start + 1),
-            buyer=words.address_at(digits, start + 2),
-            seller=words.address_at(digits, start + 3),
-            pay_token=words.address_at(digits, start + 4),
-            units=words.uint_at(digits, start + 5),
-            payment=words.uint_at(digits, start + 6),
-            collateral=words.uint_at(digits, start + 7),
-            fee_bps=words.uint_at(digits, start + 8),
-            buyer_ref=words.bytes32_at(digits, start + 9),
-            seller_ref=words.bytes32_at(digits, start + 10),
-            opened_at=words.uint_at(digits, start + 11),
+            id="0x" + digits[at : at + 64],
+            market="0x" + digits[at + 64 : at + 128],
+            buyer="0x" + digits[at + 152 : at + 192],
+            seller="0x" + digits[at + 216 : at + 256],
+            pay_token="0x" + digits[at + 280 : at + 320],
+            units=int(digits[at + 320 : at + 384], 16),
+            payment=int(digits[at + 384 : at + 448], 16),
+            collateral=int(digits[at + 448 : at + 512], 16),
+            fee_bps=int(digits[at + 512 : at + 576], 16),
+            buyer_ref="0x" + digits[at + 576 : at + 640],
+            seller_ref="0x" + digits[at + 640 : at + 704],
+            opened_at=int(digits[at + 704 : at + 768], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "market": self.market,
+            "buyer": self.buyer,
+            "seller": self.seller,
+            "pay_token": self.pay_token,
+            "units": str(self.units),
+            "payment": str(self.payment),
+            "collateral": str(self.collateral),
+            "fee_bps": str(self.fee_bps),
+            "buyer_ref": self.buyer_ref,
+            "seller_ref": self.seller_ref,
+            "opened_at": str(self.opened_at),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +166,48 @@ class MarketTerms:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            resolver=words.address_at(digits, start),
-            guardian=words.address_at(digits, start + 1),
-            attestor=words.address_at(digits, start + 2),
-            arbitrator=words.address_at(digits, start + 3),
-            pay_token=words.address_at(digits, start + 4),
-            kind=words.uint_at(digits, start + 5),
-            settlement=words.uint_at(digits, start + 6),
-            objection=words.uint_at(digits, start + 7),
-            min_window=words.uint_at(digits, start + 8),
-            max_window=words.uint_at(digits, start + 9),
-            challenge=words.uint_at(digits, start + 10),
-            arbitration_window=words.uint_at(digits, start + 11),
-            bond_bps=words.uint_at(digits, start + 12),
-            long_stop=words.uint_at(digits, start + 13),
-            max_ratio_num=words.uint_at(digits, start + 14),
-            max_ratio_den=words.uint_at(digits, start + 15),
-            rules_hash=words.bytes32_at(digits, start + 16),
+            resolver="0x" + digits[at + 24 : at + 64],
+            guardian="0x" + digits[at + 88 : at + 128],
+            attestor="0x" + digits[at + 152 : at + 192],
+            arbitrator="0x" + digits[at + 216 : at + 256],
+            pay_token="0x" + digits[at + 280 : at + 320],
+            kind=int(digits[at + 320 : at + 384], 16),
+            settlement=int(digits[at + 384 : at + 448], 16),
+            objection=int(digits[at + 448 : at + 512], 16),
+            min_window=int(digits[at + 512 : at + 576], 16),
+            max_window=int(digits[at + 576 : at + 640], 16),
+            challenge=int(digits[at + 640 : at + 704], 16),
+            arbitration_window=int(digits[at + 704 : at + 768], 16),
+            bond_bps=int(digits[at + 768 : at + 832], 16),
+            long_stop=int(digits[at + 832 : at + 896], 16),
+            max_ratio_num=int(digits[at + 896 : at + 960], 16),
+            max_ratio_den=int(digits[at + 960 : at + 1024], 16),
+            rules_hash="0x" + digits[at + 1024 : at + 1088],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "resolver": self.resolver,
+            "guardian": self.guardian,
+            "attestor": self.attestor,
+            "arbitrator": self.arbitrator,
+            "pay_token": self.pay_token,
+            "kind": str(self.kind),
+            "settlement": str(self.settlement),
+            "objection": str(self.objection),
+            "min_window": str(self.min_window),
+            "max_window": str(self.max_window),
+            "challenge": str(self.challenge),
+            "arbitration_window": str(self.arbitration_window),
+            "bond_bps": str(self.bond_bps),
+            "long_stop": str(self.long_stop),
+            "max_ratio_num": str(self.max_ratio_num),
+            "max_ratio_den": str(self.max_ratio_den),
+            "rules_hash": self.rules_hash,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,16 +251,30 @@ class SettlementTerms:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            token=words.address_at(digits, start),
-            ratio_num=words.uint_at(digits, start + 1),
-            ratio_den=words.uint_at(digits, start + 2),
-            start=words.uint_at(digits, start + 3),
-            window=words.uint_at(digits, start + 4),
-            tge_bps=words.uint_at(digits, start + 5),
-            tranches=words.uint_at(digits, start + 6),
-            period=words.uint_at(digits, start + 7),
+            token="0x" + digits[at + 24 : at + 64],
+            ratio_num=int(digits[at + 64 : at + 128], 16),
+            ratio_den=int(digits[at + 128 : at + 192], 16),
+            start=int(digits[at + 192 : at + 256], 16),
+            window=int(digits[at + 256 : at + 320], 16),
+            tge_bps=int(digits[at + 320 : at + 384], 16),
+            tranches=int(digits[at + 384 : at + 448], 16),
+            period=int(digits[at + 448 : at + 512], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "token": self.token,
+            "ratio_num": str(self.ratio_num),
+            "ratio_den": str(self.ratio_den),
+            "start": str(self.start),
+            "window": str(self.window),
+            "tge_bps": str(self.tge_bps),
+            "tranches": str(self.tranches),
+            "period": str(self.period),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,12 +306,22 @@ class Attestation:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            deal=words.bytes32_at(digits, start),
-            units=words.uint_at(digits, start + 1),
-            evidence=words.bytes32_at(digits, start + 2),
-            valid_until=words.uint_at(digits, start + 3),
+            deal="0x" + digits[at : at + 64],
+            units=int(digits[at + 64 : at + 128], 16),
+            evidence="0x" + digits[at + 128 : at + 192],
+            valid_until=int(digits[at + 192 : at + 256], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "deal": self.deal,
+            "units": str(self.units),
+            "evidence": self.evidence,
+            "valid_until": str(self.valid_until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,22 +383,42 @@ class Offer:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            maker=words.address_at(digits, start),
-            taker=words.address_at(digits, start + 1),
-            side=words.uint_at(digits, start + 2),
-            market=words.bytes32_at(digits, start + 3),
-            pay_token=words.address_at(digits, start + 4),
-            units=words.uint_at(digits, start + 5),
-            payment=words.uint_at(digits, start + 6),
-            collateral=words.uint_at(digits, start + 7),
-            min_fill=words.uint_at(digits, start + 8),
-            max_fee_bps=words.uint_at(digits, start + 9),
-            expiry=words.uint_at(digits, start + 10),
-            epoch=words.uint_at(digits, start + 11),
-            salt=words.uint_at(digits, start + 12),
-            ref=words.bytes32_at(digits, start + 13),
+            maker="0x" + digits[at + 24 : at + 64],
+            taker="0x" + digits[at + 88 : at + 128],
+            side=int(digits[at + 128 : at + 192], 16),
+            market="0x" + digits[at + 192 : at + 256],
+            pay_token="0x" + digits[at + 280 : at + 320],
+            units=int(digits[at + 320 : at + 384], 16),
+            payment=int(digits[at + 384 : at + 448], 16),
+            collateral=int(digits[at + 448 : at + 512], 16),
+            min_fill=int(digits[at + 512 : at + 576], 16),
+            max_fee_bps=int(digits[at + 576 : at + 640], 16),
+            expiry=int(digits[at + 640 : at + 704], 16),
+            epoch=int(digits[at + 704 : at + 768], 16),
+            salt=int(digits[at + 768 : at + 832], 16),
+            ref="0x" + digits[at + 832 : at + 896],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "maker": self.maker,
+            "taker": self.taker,
+            "side": str(self.side),
+            "market": self.market,
+            "pay_token": self.pay_token,
+            "units": str(self.units),
+            "payment": str(self.payment),
+            "collateral": str(self.collateral),
+            "min_fill": str(self.min_fill),
+            "max_fee_bps": str(self.max_fee_bps),
+            "expiry": str(self.expiry),
+            "epoch": str(self.epoch),
+            "salt": str(self.salt),
+            "ref": self.ref,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,12 +450,22 @@ class Close:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            deal=words.bytes32_at(digits, start),
-            to_buyer=words.uint_at(digits, start + 1),
-            to_seller=words.uint_at(digits, start + 2),
-            deadline=words.uint_at(digits, start + 3),
+            deal="0x" + digits[at : at + 64],
+            to_buyer=int(digits[at + 64 : at + 128], 16),
+            to_seller=int(digits[at + 128 : at + 192], 16),
+            deadline=int(digits[at + 192 : at + 256], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "deal": self.deal,
+            "to_buyer": str(self.to_buyer),
+            "to_seller": str(self.to_seller),
+            "deadline": str(self.deadline),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -402,12 +497,22 @@ class Delivery:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            deal=Deal.from_words(digits, start),
-            to_escrow=words.bool_at(digits, start + 12),
-            tranche=words.uint_at(digits, start + 13),
-            amount=words.uint_at(digits, start + 14),
+            deal=Deal.from_words(digits, 0),
+            to_escrow=int(digits[at + 768 : at + 832], 16) != 0,
+            tranche=int(digits[at + 832 : at + 896], 16),
+            amount=int(digits[at + 896 : at + 960], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "deal": self.deal.as_json(),
+            "to_escrow": self.to_escrow,
+            "tranche": str(self.tranche),
+            "amount": str(self.amount),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,16 +583,30 @@ class Resale:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            deal=words.bytes32_at(digits, start),
-            side=words.uint_at(digits, start + 1),
-            price=words.uint_at(digits, start + 2),
-            lister_pays=words.bool_at(digits, start + 3),
-            taker=words.address_at(digits, start + 4),
-            expiry=words.uint_at(digits, start + 5),
-            epoch=words.uint_at(digits, start + 6),
-            salt=words.uint_at(digits, start + 7),
+            deal="0x" + digits[at : at + 64],
+            side=int(digits[at + 64 : at + 128], 16),
+            price=int(digits[at + 128 : at + 192], 16),
+            lister_pays=int(digits[at + 192 : at + 256], 16) != 0,
+            taker="0x" + digits[at + 280 : at + 320],
+            expiry=int(digits[at + 320 : at + 384], 16),
+            epoch=int(digits[at + 384 : at + 448], 16),
+            salt=int(digits[at + 448 : at + 512], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "deal": self.deal,
+            "side": str(self.side),
+            "price": str(self.price),
+            "lister_pays": self.lister_pays,
+            "taker": self.taker,
+            "expiry": str(self.expiry),
+            "epoch": str(self.epoch),
+            "salt": str(self.salt),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -513,10 +632,18 @@ class TrancheOf:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            deal=Deal.from_words(digits, start),
-            tranche=words.uint_at(digits, start + 12),
+            deal=Deal.from_words(digits, 0),
+            tranche=int(digits[at + 768 : at + 832], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "deal": self.deal.as_json(),
+            "tranche": str(self.tranche),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -532,9 +659,16 @@ class Appealed:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 1)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            until=words.uint_at(digits, 0),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            until=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "until": str(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -552,11 +686,20 @@ class Attested:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 3)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            units=words.uint_at(digits, 0),
-            evidence=words.bytes32_at(digits, 1),
-            until=words.uint_at(digits, 2),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            units=int(digits[0 : 64], 16),
+            evidence="0x" + digits[64 : 128],
+            until=int(digits[128 : 192], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "units": str(self.units),
+            "evidence": self.evidence,
+            "until": str(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -574,11 +717,20 @@ class AutoDeliverSet:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 1)
         return cls(
-            seller=words.address_at(topics[1][2:].lower(), 0),
-            market=words.bytes32_at(topics[2][2:].lower(), 0),
-            token=words.address_at(topics[3][2:].lower(), 0),
-            amount=words.uint_at(digits, 0),
+            seller="0x" + topics[1][2:].lower()[24 : 64],
+            market="0x" + topics[2][2:].lower()[0 : 64],
+            token="0x" + topics[3][2:].lower()[24 : 64],
+            amount=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "seller": self.seller,
+            "market": self.market,
+            "token": self.token,
+            "amount": str(self.amount),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -594,9 +746,16 @@ class CancelProposed:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 1)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
-            confirmable_at=words.uint_at(digits, 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
+            confirmable_at=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+            "confirmable_at": str(self.confirmable_at),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -611,8 +770,14 @@ class CancelWithdrawn:
         words.check_topics(topics, cls.TOPIC0, 2)
         words.payload(data, 0)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -627,8 +792,14 @@ class Cancelled:
         words.check_topics(topics, cls.TOPIC0, 2)
         words.payload(data, 0)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -648,13 +819,24 @@ class Delivered:
         words.check_topics(topics, cls.TOPIC0, 3)
         digits = words.payload(data, 4)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            tranche=words.uint_at(digits, 0),
-            token=words.address_at(topics[2][2:].lower(), 0),
-            received=words.uint_at(digits, 1),
-            delivered=words.uint_at(digits, 2),
-            to_escrow=words.bool_at(digits, 3),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            tranche=int(digits[0 : 64], 16),
+            token="0x" + topics[2][2:].lower()[24 : 64],
+            received=int(digits[64 : 128], 16),
+            delivered=int(digits[128 : 192], 16),
+            to_escrow=int(digits[192 : 256], 16) != 0,
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "tranche": str(self.tranche),
+            "token": self.token,
+            "received": str(self.received),
+            "delivered": str(self.delivered),
+            "to_escrow": self.to_escrow,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -672,11 +854,20 @@ class Deposited:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 1)
         return cls(
-            token=words.address_at(topics[1][2:].lower(), 0),
-            user=words.address_at(topics[2][2:].lower(), 0),
-            from_=words.address_at(topics[3][2:].lower(), 0),
-            amount=words.uint_at(digits, 0),
+            token="0x" + topics[1][2:].lower()[24 : 64],
+            user="0x" + topics[2][2:].lower()[24 : 64],
+            from_="0x" + topics[3][2:].lower()[24 : 64],
+            amount=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "token": self.token,
+            "user": self.user,
+            "from_": self.from_,
+            "amount": str(self.amount),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -695,12 +886,22 @@ class Disputed:
         words.check_topics(topics, cls.TOPIC0, 3)
         digits = words.payload(data, 3)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            by=words.address_at(topics[2][2:].lower(), 0),
-            bond=words.uint_at(digits, 0),
-            evidence=words.bytes32_at(digits, 1),
-            until=words.uint_at(digits, 2),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            by="0x" + topics[2][2:].lower()[24 : 64],
+            bond=int(digits[0 : 64], 16),
+            evidence="0x" + digits[64 : 128],
+            until=int(digits[128 : 192], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "by": self.by,
+            "bond": str(self.bond),
+            "evidence": self.evidence,
+            "until": str(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -716,6 +917,10 @@ class EIP712DomainChanged:
         return cls(
         )
 
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class EntryPaused:
@@ -729,8 +934,14 @@ class EntryPaused:
         words.check_topics(topics, cls.TOPIC0, 1)
         digits = words.payload(data, 1)
         return cls(
-            until=words.uint_at(digits, 0),
+            until=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "until": str(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -746,9 +957,16 @@ class EpochBumped:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 1)
         return cls(
-            maker=words.address_at(topics[1][2:].lower(), 0),
-            epoch=words.uint_at(digits, 0),
+            maker="0x" + topics[1][2:].lower()[24 : 64],
+            epoch=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "maker": self.maker,
+            "epoch": str(self.epoch),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -764,9 +982,16 @@ class Extended:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 1)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
-            window=words.uint_at(digits, 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
+            window=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+            "window": str(self.window),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -781,8 +1006,14 @@ class FeeRecipientSet:
         words.check_topics(topics, cls.TOPIC0, 2)
         words.payload(data, 0)
         return cls(
-            recipient=words.address_at(topics[1][2:].lower(), 0),
+            recipient="0x" + topics[1][2:].lower()[24 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "recipient": self.recipient,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -797,8 +1028,14 @@ class FeeSet:
         words.check_topics(topics, cls.TOPIC0, 1)
         digits = words.payload(data, 1)
         return cls(
-            fee_bps=words.uint_at(digits, 0),
+            fee_bps=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "fee_bps": str(self.fee_bps),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -815,10 +1052,18 @@ class FeesCollected:
         words.check_topics(topics, cls.TOPIC0, 3)
         digits = words.payload(data, 1)
         return cls(
-            token=words.address_at(topics[1][2:].lower(), 0),
-            recipient=words.address_at(topics[2][2:].lower(), 0),
-            amount=words.uint_at(digits, 0),
+            token="0x" + topics[1][2:].lower()[24 : 64],
+            recipient="0x" + topics[2][2:].lower()[24 : 64],
+            amount=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "token": self.token,
+            "recipient": self.recipient,
+            "amount": str(self.amount),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -838,13 +1083,24 @@ class Filled:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 14)
         return cls(
-            offer_hash=words.bytes32_at(topics[1][2:].lower(), 0),
-            buyer=words.address_at(topics[2][2:].lower(), 0),
-            seller=words.address_at(topics[3][2:].lower(), 0),
+            offer_hash="0x" + topics[1][2:].lower()[0 : 64],
+            buyer="0x" + topics[2][2:].lower()[24 : 64],
+            seller="0x" + topics[3][2:].lower()[24 : 64],
             deal=Deal.from_words(digits, 0),
-            maker_side=words.uint_at(digits, 12),
-            filled=words.uint_at(digits, 13),
+            maker_side=int(digits[768 : 832], 16),
+            filled=int(digits[832 : 896], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "offer_hash": self.offer_hash,
+            "buyer": self.buyer,
+            "seller": self.seller,
+            "deal": self.deal.as_json(),
+            "maker_side": str(self.maker_side),
+            "filled": str(self.filled),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -859,8 +1115,14 @@ class GuardianSet:
         words.check_topics(topics, cls.TOPIC0, 2)
         words.payload(data, 0)
         return cls(
-            guardian=words.address_at(topics[1][2:].lower(), 0),
+            guardian="0x" + topics[1][2:].lower()[24 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "guardian": self.guardian,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -876,9 +1138,16 @@ class MarketCreated:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 17)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
             terms=MarketTerms.from_words(digits, 0),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+            "terms": self.terms.as_json(),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -896,11 +1165,20 @@ class Matched:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 1)
         return cls(
-            buy_hash=words.bytes32_at(topics[1][2:].lower(), 0),
-            sell_hash=words.bytes32_at(topics[2][2:].lower(), 0),
-            id=words.bytes32_at(topics[3][2:].lower(), 0),
-            buy_filled=words.uint_at(digits, 0),
+            buy_hash="0x" + topics[1][2:].lower()[0 : 64],
+            sell_hash="0x" + topics[2][2:].lower()[0 : 64],
+            id="0x" + topics[3][2:].lower()[0 : 64],
+            buy_filled=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "buy_hash": self.buy_hash,
+            "sell_hash": self.sell_hash,
+            "id": self.id,
+            "buy_filled": str(self.buy_filled),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -917,10 +1195,18 @@ class NoncesInvalidated:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 2)
         return cls(
-            maker=words.address_at(topics[1][2:].lower(), 0),
-            word=words.uint_at(digits, 0),
-            mask=words.uint_at(digits, 1),
+            maker="0x" + topics[1][2:].lower()[24 : 64],
+            word=int(digits[0 : 64], 16),
+            mask=int(digits[64 : 128], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "maker": self.maker,
+            "word": str(self.word),
+            "mask": str(self.mask),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -936,9 +1222,16 @@ class OfferCancelled:
         words.check_topics(topics, cls.TOPIC0, 3)
         words.payload(data, 0)
         return cls(
-            offer_hash=words.bytes32_at(topics[1][2:].lower(), 0),
-            maker=words.address_at(topics[2][2:].lower(), 0),
+            offer_hash="0x" + topics[1][2:].lower()[0 : 64],
+            maker="0x" + topics[2][2:].lower()[24 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "offer_hash": self.offer_hash,
+            "maker": self.maker,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -954,9 +1247,16 @@ class OwnershipTransferStarted:
         words.check_topics(topics, cls.TOPIC0, 3)
         words.payload(data, 0)
         return cls(
-            previous_owner=words.address_at(topics[1][2:].lower(), 0),
-            new_owner=words.address_at(topics[2][2:].lower(), 0),
+            previous_owner="0x" + topics[1][2:].lower()[24 : 64],
+            new_owner="0x" + topics[2][2:].lower()[24 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "previous_owner": self.previous_owner,
+            "new_owner": self.new_owner,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -972,9 +1272,16 @@ class OwnershipTransferred:
         words.check_topics(topics, cls.TOPIC0, 3)
         words.payload(data, 0)
         return cls(
-            previous_owner=words.address_at(topics[1][2:].lower(), 0),
-            new_owner=words.address_at(topics[2][2:].lower(), 0),
+            previous_owner="0x" + topics[1][2:].lower()[24 : 64],
+            new_owner="0x" + topics[2][2:].lower()[24 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "previous_owner": self.previous_owner,
+            "new_owner": self.new_owner,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -990,9 +1297,16 @@ class PayTokenSet:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 1)
         return cls(
-            token=words.address_at(topics[1][2:].lower(), 0),
-            allowed=words.bool_at(digits, 0),
+            token="0x" + topics[1][2:].lower()[24 : 64],
+            allowed=int(digits[0 : 64], 16) != 0,
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "token": self.token,
+            "allowed": self.allowed,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -1009,10 +1323,18 @@ class Proposed:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 9)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
             settlement=SettlementTerms.from_words(digits, 0),
-            final_at=words.uint_at(digits, 8),
+            final_at=int(digits[512 : 576], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+            "settlement": self.settlement.as_json(),
+            "final_at": str(self.final_at),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -1034,15 +1356,28 @@ class Resold:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 16)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            from_=words.address_at(topics[2][2:].lower(), 0),
-            to=words.address_at(topics[3][2:].lower(), 0),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            from_="0x" + topics[2][2:].lower()[24 : 64],
+            to="0x" + topics[3][2:].lower()[24 : 64],
             deal=Deal.from_words(digits, 0),
-            side=words.uint_at(digits, 12),
-            price=words.uint_at(digits, 13),
-            lister_pays=words.bool_at(digits, 14),
-            salt=words.uint_at(digits, 15),
+            side=int(digits[768 : 832], 16),
+            price=int(digits[832 : 896], 16),
+            lister_pays=int(digits[896 : 960], 16) != 0,
+            salt=int(digits[960 : 1024], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "from_": self.from_,
+            "to": self.to,
+            "deal": self.deal.as_json(),
+            "side": str(self.side),
+            "price": str(self.price),
+            "lister_pays": self.lister_pays,
+            "salt": str(self.salt),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -1063,14 +1398,26 @@ class Settled:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 6)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            tranche=words.uint_at(digits, 0),
-            outcome=words.uint_at(digits, 1),
-            closed=words.bool_at(digits, 2),
-            to_buyer=words.uint_at(digits, 3),
-            to_seller=words.uint_at(digits, 4),
-            fee=words.uint_at(digits, 5),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            tranche=int(digits[0 : 64], 16),
+            outcome=int(digits[64 : 128], 16),
+            closed=int(digits[128 : 192], 16) != 0,
+            to_buyer=int(digits[192 : 256], 16),
+            to_seller=int(digits[256 : 320], 16),
+            fee=int(digits[320 : 384], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "tranche": str(self.tranche),
+            "outcome": str(self.outcome),
+            "closed": self.closed,
+            "to_buyer": str(self.to_buyer),
+            "to_seller": str(self.to_seller),
+            "fee": str(self.fee),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -1089,12 +1436,22 @@ class Transferred:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 13)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            from_=words.address_at(topics[2][2:].lower(), 0),
-            to=words.address_at(topics[3][2:].lower(), 0),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            from_="0x" + topics[2][2:].lower()[24 : 64],
+            to="0x" + topics[3][2:].lower()[24 : 64],
             deal=Deal.from_words(digits, 0),
-            side=words.uint_at(digits, 12),
+            side=int(digits[768 : 832], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "from_": self.from_,
+            "to": self.to,
+            "deal": self.deal.as_json(),
+            "side": str(self.side),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -1109,8 +1466,14 @@ class Vetoed:
         words.check_topics(topics, cls.TOPIC0, 2)
         words.payload(data, 0)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
+            market="0x" + topics[1][2:].lower()[0 : 64],
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -1128,11 +1491,20 @@ class Withdrawn:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 1)
         return cls(
-            token=words.address_at(topics[1][2:].lower(), 0),
-            user=words.address_at(topics[2][2:].lower(), 0),
-            to=words.address_at(topics[3][2:].lower(), 0),
-            amount=words.uint_at(digits, 0),
+            token="0x" + topics[1][2:].lower()[24 : 64],
+            user="0x" + topics[2][2:].lower()[24 : 64],
+            to="0x" + topics[3][2:].lower()[24 : 64],
+            amount=int(digits[0 : 64], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "token": self.token,
+            "user": self.user,
+            "to": self.to,
+            "amount": str(self.amount),
+        }
 
 
 Event = Appealed | Attested | AutoDeliverSet | CancelProposed | CancelWithdrawn | Cancelled | Delivered | Deposited | Disputed | EIP712DomainChanged | EntryPaused | EpochBumped | Extended | FeeRecipientSet | FeeSet | FeesCollected | Filled | GuardianSet | MarketCreated | Matched | NoncesInvalidated | OfferCancelled | OwnershipTransferStarted | OwnershipTransferred | PayTokenSet | Proposed | Resold | Settled | Transferred | Vetoed | Withdrawn

@@ -12,7 +12,7 @@ from typing import Any
 from eth_utils.crypto import keccak
 
 type_names = {"address": "str", "bool": "bool", "bytes": "bytes", "string": "str"}
-readers = {"address": "address_at", "bytes32": "bytes32_at", "bool": "bool_at"}
+WORD = 64  # hex digits
 Abi = list[dict[str, Any]]
 
 
@@ -180,11 +180,44 @@ def _of_abi(parameter: dict[str, Any], expression: str) -> str:
     return f"words.hexed({expression})" if _is_fixed_bytes(kind) else expression
 
 
-def _at(parameter: dict[str, Any], digits: str, index: str) -> str:
-    """Reads a static value out of words."""
-    if parameter["type"] == "tuple":
-        return f"{_struct_name(parameter)}.from_words({digits}, {index})"
-    return f"words.{readers.get(parameter['type'], 'uint_at')}({digits}, {index})"
+def _at(parameter: dict[str, Any], digits: str, word: int, base: str = "") -> str:
+    """Reads a static value out of hex digits: at the word `word`, counted from the digit `base`. Slices, no calls: all logs go
+    through this.
+    """
+
+    def place(digit: int) -> str:
+        return f"{base} + {digit}" if base and digit else base or str(digit)
+
+    kind, first = str(parameter["type"]), word * WORD
+    if kind == "tuple":
+        return f"{_struct_name(parameter)}.from_words({digits}, {word})"
+    if kind == "address":
+        return f'"0x" + {digits}[{place(first + 24)} : {place(first + WORD)}]'
+    value = f"{digits}[{place(first)} : {place(first + WORD)}]"
+    if kind == "bytes32":
+        return f'"0x" + {value}'
+    return f"int({value}, 16) != 0" if kind == "bool" else f"int({value}, 16)"
+
+
+def _as_json(parameter: dict[str, Any], expression: str) -> str:
+    """The value as JSON has it."""
+    kind = str(parameter["type"])
+    if kind == "tuple":
+        return f"{expression}.as_json()"
+    return f"str({expression})" if kind.startswith(("uint", "int")) else expression
+
+
+def _as_json_source(parameters: list[dict[str, Any]]) -> Iterator[str]:
+    yield from ["", "    def as_json(self) -> dict[str, Any]:"]
+    yield '        """Members by name; numbers as decimal strings."""'
+    if not parameters:
+        yield "        return {}"
+        return
+    yield "        return {"
+    for parameter in parameters:
+        name = snake(parameter["name"])
+        yield f'            "{name}": {_as_json(parameter, "self." + name)},'
+    yield "        }"
 
 
 # ---------------------------------------------------------------------- the source
@@ -214,14 +247,15 @@ def _struct_source(struct: dict[str, Any]) -> Iterator[str]:
             "",
             "    @classmethod",
             "    def from_words(cls, digits: str, start: int) -> Self:",
+            f"        at = start * {WORD}",
             "        return cls(",
         ]
         offset = 0
         for component in components:
-            where = f"start + {offset}" if offset else "start"
-            yield f"            {snake(component['name'])}={_at(component, 'digits', where)},"
+            yield f"            {snake(component['name'])}={_at(component, 'digits', offset, 'at')},"
             offset += _width(component)
         yield "        )"
+        yield from _as_json_source(components)
     yield ""
 
 
@@ -243,13 +277,15 @@ def _event_source(event: dict[str, Any]) -> Iterator[str]:
     topic, offset = 1, 0
     for parameter in inputs:
         if parameter["indexed"]:
-            value = _at(parameter, f"topics[{topic}][2:].lower()", "0")
+            value = _at(parameter, f"topics[{topic}][2:].lower()", 0)
             topic += 1
         else:
-            value = _at(parameter, "digits", str(offset))
+            value = _at(parameter, "digits", offset)
             offset += _width(parameter)
         yield f"            {snake(parameter['name'])}={value},"
-    yield from ["        )", ""]
+    yield "        )"
+    yield from _as_json_source(inputs)
+    yield ""
 
 
 def _function_names(function: dict[str, Any]) -> list[str]:

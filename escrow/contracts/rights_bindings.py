@@ -199,10 +199,18 @@ class Rights:
 
     @classmethod
     def from_words(cls, digits: str, start: int) -> Self:
+        at = start * 64
         return cls(
-            ids_root=words.bytes32_at(digits, start),
-            semi_fungible=words.bool_at(digits, start + 1),
+            ids_root="0x" + digits[at : at + 64],
+            semi_fungible=int(digits[at + 64 : at + 128], 16) != 0,
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "ids_root": self.ids_root,
+            "semi_fungible": self.semi_fungible,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +229,22 @@ class RightWithdrawn:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 2)
         return cls(
-            token=words.address_at(topics[1][2:].lower(), 0),
-            user=words.address_at(topics[2][2:].lower(), 0),
-            to=words.address_at(topics[3][2:].lower(), 0),
-            right=words.uint_at(digits, 0),
-            amount=words.uint_at(digits, 1),
+            token="0x" + topics[1][2:].lower()[24 : 64],
+            user="0x" + topics[2][2:].lower()[24 : 64],
+            to="0x" + topics[3][2:].lower()[24 : 64],
+            right=int(digits[0 : 64], 16),
+            amount=int(digits[64 : 128], 16),
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "token": self.token,
+            "user": self.user,
+            "to": self.to,
+            "right": str(self.right),
+            "amount": str(self.amount),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +265,26 @@ class RightsDelivered:
         words.check_topics(topics, cls.TOPIC0, 4)
         digits = words.payload(data, 4)
         return cls(
-            id=words.bytes32_at(topics[1][2:].lower(), 0),
-            token=words.address_at(topics[2][2:].lower(), 0),
-            right=words.uint_at(topics[3][2:].lower(), 0),
-            tranche=words.uint_at(digits, 0),
-            amount=words.uint_at(digits, 1),
-            delivered=words.uint_at(digits, 2),
-            to_escrow=words.bool_at(digits, 3),
+            id="0x" + topics[1][2:].lower()[0 : 64],
+            token="0x" + topics[2][2:].lower()[24 : 64],
+            right=int(topics[3][2:].lower()[0 : 64], 16),
+            tranche=int(digits[0 : 64], 16),
+            amount=int(digits[64 : 128], 16),
+            delivered=int(digits[128 : 192], 16),
+            to_escrow=int(digits[192 : 256], 16) != 0,
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "id": self.id,
+            "token": self.token,
+            "right": str(self.right),
+            "tranche": str(self.tranche),
+            "amount": str(self.amount),
+            "delivered": str(self.delivered),
+            "to_escrow": self.to_escrow,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,10 +301,18 @@ class RightsProposed:
         words.check_topics(topics, cls.TOPIC0, 2)
         digits = words.payload(data, 2)
         return cls(
-            market=words.bytes32_at(topics[1][2:].lower(), 0),
-            ids_root=words.bytes32_at(digits, 0),
-            semi_fungible=words.bool_at(digits, 1),
+            market="0x" + topics[1][2:].lower()[0 : 64],
+            ids_root="0x" + digits[0 : 64],
+            semi_fungible=int(digits[64 : 128], 16) != 0,
         )
+
+    def as_json(self) -> dict[str, Any]:
+        """Members by name; numbers as decimal strings."""
+        return {
+            "market": self.market,
+            "ids_root": self.ids_root,
+            "semi_fungible": self.semi_fungible,
+        }
 
 
 Event = Appealed | Attested | CancelProposed | CancelWithdrawn | Cancelled | Deposited | Disputed | EIP712DomainChanged | EntryPaused | EpochBumped | Extended | FeeRecipientSet | FeeSet | FeesCollected | Filled | GuardianSet | MarketCreated | Matched | NoncesInvalidated | OfferCancelled | OwnershipTransferStarted | OwnershipTransferred | PayTokenSet | Proposed | Resold | RightWithdrawn | RightsDelivered | RightsProposed | Settled | Transferred | Vetoed | Withdrawn

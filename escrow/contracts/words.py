@@ -30,25 +30,9 @@ def payload(data: str, words: int) -> str:
 
 
 def check_topics(topics: Sequence[str], topic0: str, count: int) -> None:
-    """ValueError unless the log is of this event."""
-    if len(topics) != count or topics[0].lower() != topic0:
+    """ValueError unless the log is of this event, and each topic one word."""
+    if len(topics) != count or topics[0].lower() != topic0 or set(map(len, topics)) != {WORD + 2}:
         raise ValueError(f"not a log of {topic0}")
-
-
-def uint_at(digits: str, index: int) -> int:
-    return int(digits[index * WORD : index * WORD + WORD], 16)
-
-
-def bool_at(digits: str, index: int) -> bool:
-    return int(digits[index * WORD : index * WORD + WORD], 16) != 0
-
-
-def address_at(digits: str, index: int) -> str:
-    return "0x" + digits[index * WORD + 24 : index * WORD + WORD]
-
-
-def bytes32_at(digits: str, index: int) -> str:
-    return "0x" + digits[index * WORD : index * WORD + WORD]
 
 
 def raw(value: str) -> bytes:

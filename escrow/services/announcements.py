@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from escrow.chain.decoder import as_json
 from escrow.chain.events import DEAL_EVENTS, DealEvent, FoldEvent, deal_id_of, fold_events
 from escrow.chain.models import ChainEvent, Depth
 from escrow.contracts import bindings
@@ -59,7 +58,7 @@ class Announcements:
                 continue
             kind = type(item.event).__name__
             parties = parties_of(item)
-            payload = _place(self.chain, item) | _who(parties) | {"event": as_json(item.event)}
+            payload = _place(self.chain, item) | _who(parties) | {"event": item.event.as_json()}
             self.rows.append(NewEvent(TYPES[kind], f"deal:{parties.deal}", payload, depth))
 
     def deals_final(self, events: Iterable[FoldEvent], parties: Mapping[str, Parties]) -> None:

@@ -1,7 +1,7 @@
 """Rows of deals as the fold's values, and back. Bulk writes."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -11,6 +11,7 @@ from escrow.domain.attestations import Attestation
 from escrow.domain.deals import DealProgress, Fixed, Places, TrancheProgress
 from escrow.models import Deal, DealTranche, DealTransfer, DeliveredRight
 from escrow.services.bulk import copy_rows, table_of, update_rows
+from otc.core.models import Chain
 
 # What the fold moves in any deal, and what only some events move.
 SUMS = [
@@ -83,35 +84,66 @@ def places_of(deal: bindings.Deal) -> Places:
     return Places(deal.buyer, deal.seller, deal.buyer_ref, deal.seller_ref, deal.opened_at)
 
 
-def progress_of(deal: Deal) -> DealProgress:
-    """The fold up to now. Reads deal.market, deal.pay_token and its tranches."""
-    return DealProgress(
-        fixed=Fixed(
-            deal.market.market_id, deal.pay_token.address, deal.units, deal.payment, deal.collateral, deal.fee_bps
+HELD = """
+SELECT d.id, d.deal_id, m.market_id, p.address, d.units, d.payment, d.collateral, d.fee_bps, d.buyer, d.seller, d.buyer_ref,
+       d.seller_ref, d.opened_at, d.outcome, d.closed_event_id, d.paid_to_buyer, d.paid_to_seller, d.fee_paid,
+       d.matched_offer_hash, d.phase, d.phase_until, d.attested_units, d.attestation_evidence, d.disputed_by,
+       d.dispute_evidence, d.bond, d.appeals
+  FROM unnest(%s::bytea[]) AS k(deal)
+  JOIN escrow_deal d ON d.chain_id = %s AND d.deal_id = k.deal
+  JOIN points_market m ON m.id = d.market_id
+  JOIN points_paytoken p ON p.id = d.pay_token_id
+"""
+HELD_TRANCHES = """
+SELECT t.deal_id, t.number, t.delivered, t.outcome FROM unnest(%s::bigint[]) AS k(deal)
+  JOIN escrow_dealtranche t ON t.deal_id = k.deal
+"""
+
+
+def deals_held(chain: Chain, deal_ids: Iterable[str]) -> dict[str, Standing]:
+    """The deals that have a row, as they stand, by deal id."""
+    with connection.cursor() as cursor:
+        cursor.execute(HELD, [[bytes.fromhex(deal_id[2:]) for deal_id in deal_ids], chain.pk])
+        held = {row[0]: _standing(row) for row in cursor.fetchall()}
+        cursor.execute(HELD_TRANCHES, [list(held)])
+        for pk, number, delivered, outcome in cursor.fetchall():
+            held[pk][1].progress.tranches[number] = TrancheProgress(int(delivered), outcome)
+    return dict(held.values())
+
+
+def _standing(row: Sequence[Any]) -> tuple[str, Standing]:
+    """The deal id, and a row of HELD without its tranches."""
+    (pk, deal_id, market, token, units, payment, collateral, fee_bps, buyer, seller, buyer_ref, seller_ref) = row[:12]
+    (opened_at, outcome, closed, to_buyer, to_seller, fee, matched, phase, until, attested) = row[12:22]
+    (evidence, by, dispute_evidence, bond, appeals) = row[22:]
+    progress = DealProgress(
+        fixed=Fixed(_hex(market), _hex(token), int(units), int(payment), int(collateral), fee_bps),
+        places=Places(_hex(buyer), _hex(seller), _hex(buyer_ref), _hex(seller_ref), opened_at),
+        outcome=outcome,
+        paid_to_buyer=int(to_buyer),
+        paid_to_seller=int(to_seller),
+        fee_paid=int(fee),
+        attestation=Attestation(
+            phase=phase,
+            until=until or 0,
+            units=int(attested),
+            evidence=_hex_or_none(evidence),
+            by=_hex_or_none(by),
+            dispute_evidence=_hex_or_none(dispute_evidence),
+            bond=int(bond),
+            appeals=appeals,
         ),
-        places=Places(deal.buyer, deal.seller, deal.buyer_ref, deal.seller_ref, deal.opened_at),
-        outcome=deal.outcome,
-        paid_to_buyer=deal.paid_to_buyer,
-        paid_to_seller=deal.paid_to_seller,
-        fee_paid=deal.fee_paid,
-        tranches={row.number: TrancheProgress(row.delivered, row.outcome) for row in deal.tranches.all()},
-        attestation=attestation_of(deal),
-        matched=deal.matched_offer_hash,
+        matched=_hex_or_none(matched),
     )
+    return _hex(deal_id), Standing(pk, progress, closed)
 
 
-def attestation_of(deal: Deal) -> Attestation:
-    """The attestation's state."""
-    return Attestation(
-        phase=deal.phase,
-        until=deal.phase_until or 0,
-        units=deal.attested_units,
-        evidence=deal.attestation_evidence,
-        by=deal.disputed_by,
-        dispute_evidence=deal.dispute_evidence,
-        bond=deal.bond,
-        appeals=deal.appeals,
-    )
+def _hex(raw: memoryview) -> str:
+    return "0x" + raw.hex()
+
+
+def _hex_or_none(raw: memoryview | None) -> str | None:
+    return None if raw is None else "0x" + raw.hex()
 
 
 def _sums(row: Standing) -> tuple[Column, ...]:

@@ -25,12 +25,12 @@ from escrow.services.deal_rows import (
     Opening,
     Standing,
     deal_transfers_insert,
+    deals_held,
     deals_insert,
     deals_update,
     delivered_rights_insert,
     fixed_of,
     places_of,
-    progress_of,
     tranches_write,
 )
 from otc.core.models import Chain
@@ -88,10 +88,10 @@ class DealBook:
     def _load(self, deal_ids: set[str]) -> dict[str, Parties]:
         """Fills the entries of deals that have a row. Returns the parties of all before the events."""
         found = {}
-        rows = Deal.objects.filter(chain=self._chain, deal_id__in=list(deal_ids)).select_related("market", "pay_token")
-        for deal in rows.defer("market__rules_text").prefetch_related("tranches"):
-            self._entries[deal.deal_id] = _Entry(progress_of(deal), deal.pk, closed_event=deal.closed_event_id)
-            found[deal.deal_id] = _parties_of_row(deal)
+        for deal_id, held in deals_held(self._chain, deal_ids).items():
+            self._entries[deal_id] = _Entry(held.progress, held.pk, closed_event=held.closed_event)
+            places = held.progress.places
+            found[deal_id] = Parties(deal_id, held.progress.fixed.pay_token, places.buyer, places.seller)
         unknown = deal_ids - set(found)
         if unknown:
             first = self._events[0]

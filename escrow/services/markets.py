@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from escrow.chain.events import MARKET_EVENTS, FoldEvent, fold_events
 from escrow.chain.models import ChainEvent
@@ -177,8 +177,9 @@ def _write_terms(market: Market, settlement: Settlement | None, tokens: Tokens) 
 
 def markets_to_adopt(chain: Chain) -> list[str]:
     """Ids of markets that are registered here, whose events are on chain already and not yet folded."""
-    created = ChainEvent.objects.filter(
-        chain=chain, market_id=OuterRef("market_id"), name="MarketCreated", canonical=True
-    )
-    markets = Market.objects.filter(Exists(created), chain=chain, record=None)
-    return list(markets.values_list("market_id", flat=True))
+    unfolded = list(Market.objects.filter(chain=chain, record=None).values_list("market_id", flat=True))
+    if not unfolded:
+        return []
+    # Two questions: the planner would join them the long way round while a new table has no statistics.
+    created = ChainEvent.objects.filter(chain=chain, market_id__in=unfolded, name="MarketCreated", canonical=True)
+    return [market_id for market_id in created.order_by().values_list("market_id", flat=True) if market_id]

@@ -62,6 +62,8 @@ def events_take_back(*, chain: Chain, rows: Sequence[ChainEvent], tokens: Tokens
 
 def finality_advance(*, chain: Chain, above: int, upto: int, told: Announcements) -> None:
     """Facts of the blocks above `above` up to `upto`, stored in earlier steps, became final."""
+    if upto <= above:
+        return
     transfers_post(chain=chain, final_number=upto)
     if not told.is_news(upto):
         return

@@ -5,11 +5,11 @@ single facts of it. Each call is one transaction, or part of the caller's. Locks
 (all rows of every maker named), Offer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q
 
 from otc.core import locks
@@ -30,6 +30,14 @@ from points.services.fact_locks import makers_lock, market_facts_lock
 from points.services.offer_states import WORD_BITS, FilledAndCancelled, offers_recompute
 
 OFFERS_AT_ONCE = 5_000  # when all offers of a chain are derived anew
+
+# Open offers whose cover may have moved. One that was and is covered in whole is none of them.
+COVER_MOVED = """
+SELECT o.id FROM unnest(%s::bigint[], %s::bytea[], %s::numeric[]) AS k(token, maker, low)
+  JOIN points_offer o ON o.maker = k.maker AND o.state = 'open'
+  JOIN points_market m ON m.id = o.market_id AND m.pay_token_id = k.token
+ WHERE CASE o.side WHEN 0 THEN o.payment ELSE o.collateral END > k.low
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,13 +204,19 @@ def _set_funds(chain: Chain, funds: Mapping[tuple[str, str], int]) -> set[int]:
         update_fields=["free"],
         batch_size=2000,
     )
-    open_offers = Offer.objects.filter(
-        maker__in={maker for _, maker in changed},
-        market__pay_token__in={token for token, _ in changed},
-        state=OfferState.OPEN,
-    )
-    rows = open_offers.order_by().values_list("pk", "market__pay_token_id", "maker")
-    return {pk for pk, token, maker in rows if (token, maker) in changed}
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COVER_MOVED, [list(column) for column in zip(*_lows(changed, known), strict=True)] or [[], [], []]
+        )
+        return {pk for (pk,) in cursor.fetchall()}
+
+
+def _lows(
+    changed: Mapping[tuple[int, str], int], known: Mapping[tuple[int, str], int]
+) -> Iterator[tuple[int, bytes, int]]:
+    """(payment token, maker, the lower of free funds before and after)."""
+    for (token, maker), free in changed.items():
+        yield token, bytes.fromhex(maker[2:]), min(free, known.get((token, maker), 0))
 
 
 def _set_epochs(chain: Chain, epochs: Mapping[str, int]) -> set[int]:

@@ -12,7 +12,7 @@ from otc.core.chains import escrow_ref
 from otc.core.models import Chain
 from otc.core.outbox import NewEvent, outbox_add_locked
 from points.domain.offers import OfferFacts, OfferTerms, fillable_units, offer_state
-from points.models import MakerEpoch, MakerFunds, MakerNonces, Offer
+from points.models import MakerEpoch, MakerFunds, MakerNonces, Market, Offer
 
 UPDATE_OFFERS = """
 UPDATE points_offer AS o
@@ -133,38 +133,33 @@ def offers_recompute(
     if not offer_ids:
         return 0
     own_facts = own_facts or {}
-    rows = locks.lock_rows(
-        Offer.objects.filter(pk__in=offer_ids)
-        .select_related("market__pay_token")
-        .defer("signature", "market__rules_text")
-    )
-    if own_facts:
-        _write(
-            [
-                _Wanted(row, own_facts[row.pk].filled_units, own_facts[row.pk].cancelled, row.state, row.fillable_units)
-                for row in rows
-                if row.pk in own_facts
-            ]
-        )
+    rows = locks.lock_rows(Offer.objects.filter(pk__in=offer_ids).defer("signature"))
+    markets = Market.objects.select_related("pay_token").defer("rules_text").in_bulk({row.market_id for row in rows})
+    for row in rows:
+        row.market = markets[row.market_id]
+    # Whether a salt is used is asked of the table: what says so must be there first. Of other offers one writing does.
+    _write([_own(row, own_facts[row.pk]) for row in rows if row.pk in own_facts and row.min_fill == row.units])
     terms = {row.pk: offer_terms(row) for row in rows}
     facts = maker_facts(chain=chain, offers=terms.values(), pay_token_ids={row.market.pay_token_id for row in rows})
-    derived, events = [], []
+    derived, moved = [], []
     for row in rows:
+        own = own_facts.get(row.pk) or FilledAndCancelled(row.filled_units, row.cancelled_on_chain)
         state = facts.state(
-            terms[row.pk],
-            filled=row.filled_units,
-            cancelled=row.cancelled_on_chain,
-            withdrawn=row.withdrawn,
-            pk=row.pk,
+            terms[row.pk], filled=own.filled_units, cancelled=own.cancelled, withdrawn=row.withdrawn, pk=row.pk
         )
         free = facts.free.get((row.market.pay_token_id, row.maker), 0)
-        fillable = fillable_units(terms[row.pk], filled=row.filled_units, free=free) if state == "open" else 0
-        if tell and state != row.state:
-            events.append(offer_event(row, chain, kind="offer.changed", state=state))
-        derived.append(_Wanted(row, row.filled_units, row.cancelled_on_chain, state, fillable))
+        fillable = fillable_units(terms[row.pk], filled=own.filled_units, free=free) if state == "open" else 0
+        if state != row.state:
+            moved.append(row)
+        derived.append(_Wanted(row, own.filled_units, own.cancelled, state, fillable))
     changed = _write(derived)
-    outbox_add_locked(events)
+    if tell:
+        outbox_add_locked([offer_event(row, chain, kind="offer.changed", state=row.state) for row in moved])
     return changed
+
+
+def _own(row: Offer, facts: FilledAndCancelled) -> "_Wanted":
+    return _Wanted(row, facts.filled_units, facts.cancelled, row.state, row.fillable_units)
 
 
 def offer_event(offer: Offer, chain: Chain, *, kind: str, state: str) -> NewEvent:

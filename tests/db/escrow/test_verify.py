@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import F
 
+from escrow.chain.models import WrittenTogether
 from escrow.checks import folds
-from escrow.checks.invariants import QUERIES
+from escrow.checks.invariants import QUERIES, REFERENCES
 from escrow.checks.verify import FOLDS, NAMES, SHOWN, verify
 from escrow.models import (
     Account,
@@ -109,6 +111,7 @@ BREAKS = {
         ),
         KEEPER[2:],
     ),
+    "references": (change(Transfer.objects, event_id=10**9), "escrow_transfer "),
     "outbox.sequence": (change(OutboxEvent.objects.filter(sequence=2), sequence=700), ""),
     "deals.fold": (change(Deal.objects, buyer_ref=word(9)), DEAL),
     "deals.shares": (change(Account.objects.filter(kind="locked"), balance=F("balance") + 1), DEAL),
@@ -156,6 +159,16 @@ def test_a_deal_is_compared_in_all_that_the_fold_says(lived, break_it, found):
     assert found in told[0]
 
 
+def test_every_reference_without_a_foreign_key_is_looked_at():
+    unguarded = {
+        (model._meta.db_table, field.column, field.related_model._meta.db_table)
+        for model in apps.get_models()
+        for field in model._meta.local_fields
+        if isinstance(field, WrittenTogether)
+    }
+    assert set(REFERENCES) == unguarded
+
+
 def test_an_ended_deal_holds_nothing(chain, fake):
     mine(chain, fake, *LIFE)
     assert broken(chain) == {}
@@ -186,7 +199,7 @@ def test_all_are_counted_and_some_are_shown(lived):
 class TestCommand:
     def test_it_prints_what_is_broken_and_exits_with_1(self, lived, capsys):
         call_command("verify")
-        assert f"{lived}: {len(NAMES) - 1} invariants, 0 broken" in capsys.readouterr().out
+        assert f"{lived}: {len(NAMES) - 2} invariants, 0 broken" in capsys.readouterr().out
         Deal.objects.update(buyer_ref=word(9))
         with pytest.raises(CommandError, match="1 violations") as caught:
             call_command("verify", "--json", "--chain", str(lived.pk))

@@ -6,7 +6,7 @@ import pytest
 
 from escrow.chain.backfill import readings
 from escrow.chain.client import RpcError, RpcFault
-from escrow.chain.decoder import as_json, decode
+from escrow.chain.decoder import decode
 from escrow.chain.live import read_live
 from escrow.chain.looking import Policy, look
 from escrow.chain.planner import Extend, Header, TipWindow
@@ -151,15 +151,13 @@ def test_logs_of_no_known_event_decode_to_none():
 def test_every_event_goes_through_its_log_and_into_json():
     topics, data = encode_event(DEPOSITED)
     assert decode(tuple(topics), data) == DEPOSITED
-    assert as_json(DEPOSITED) == {
+    assert DEPOSITED.as_json() == {
         "token": TOKENS[0],
         "user": USERS[0],
         "from_": USERS[1],
         "amount": str(2**200),
     }
-    assert as_json(bindings.PayTokenSet(token=TOKENS[0], allowed=True))["allowed"] is True
-    with pytest.raises(TypeError):
-        as_json(1.5)
+    assert bindings.PayTokenSet(token=TOKENS[0], allowed=True).as_json()["allowed"] is True
 
 
 def text(value: str) -> str:
