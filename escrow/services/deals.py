@@ -36,6 +36,7 @@ from escrow.services.deal_rows import (
 from otc.core.models import Chain
 from points.models import Market, Offer, PayToken
 
+OF_A_DEAL = (bindings.Filled, *DealEvent.__args__)
 LINK_MARGIN = 2_000  # offers
 
 
@@ -66,7 +67,7 @@ class DealBook:
         step's transaction.
         """
         self._chain = chain
-        self._events = [event for event in events if isinstance(event.event, bindings.Filled | DealEvent)]
+        self._events = [event for event in events if isinstance(event.event, OF_A_DEAL)]
         self._entries: dict[str, _Entry] = {}
         opened = {event.deal.id for _, event in fills(self._events)}
         before = self._load({item.event.id for item in self._events if isinstance(item.event, DealEvent)} - opened)

@@ -14,7 +14,7 @@ from typing import Any
 from escrow.contracts import bindings, hashing
 from escrow.contracts.bindings import Deal, Delivery, Fill, Filled, MarketTerms, Offer, TrancheOf
 from otc.bench.anvil import Anvil
-from otc.bench.gas import NOBODY, ZERO, User, Venue, delivery
+from otc.bench.gas import NOBODY, ZERO, User, Venue, delivery, user
 
 EVENTS = 100_000  # at least
 SEASONS = 8
@@ -51,12 +51,26 @@ def chain_made(folder: Path, *, say: Any = print) -> tuple[Path, Facts]:
     state, facts = folder / f"activity-{VERSION}.state.json", folder / f"activity-{VERSION}.facts.json"
     if not (state.exists() and facts.exists()):
         folder.mkdir(parents=True, exist_ok=True)
-        say(f"making a chain of {EVENTS:,} events, once (about three minutes)")
+        say(f"making a chain of {EVENTS:,} events, once (some minutes)")
         state.unlink(missing_ok=True)
         with Anvil("--gas-limit", str(GAS), "--dump-state", str(state)) as chain:
             made = Season.all(chain, say)
         facts.write_text(json.dumps(asdict(made)), encoding="ascii")
     return state, _facts(json.loads(facts.read_text(encoding="ascii")))
+
+
+def venue_of(chain: Anvil, facts: Facts) -> Venue:
+    """The venue on the kept chain, to go on with."""
+    venue = Venue.__new__(Venue)
+    venue.chain, venue.chain_id = chain, int(chain.rpc("eth_chainId"), 16)
+    venue.owner, venue.salt = user("owner"), len(facts.offers) + 10**6
+    venue.escrow, venue.pay = facts.escrow, facts.token
+    return venue
+
+
+def traders(side: str) -> list[User]:
+    """The makers or takers."""
+    return [user(f"{side} {i}") for i in range(TRADERS)]
 
 
 def _facts(stored: dict[str, Any]) -> Facts:
@@ -97,18 +111,18 @@ class Season:
 
     def live(self, deals: int) -> None:
         venue = self.venue
-        opened = self._deals(self._blocks(self._fills(deals)))
+        opened = self._deals(self.blocks(self.fills(deals)))
         deadline = venue.settle(self.terms)
         kept = round(len(opened) * DELIVERED)
         by_seller: dict[str, list[Delivery]] = {}
         for deal in opened[:kept]:
             by_seller.setdefault(deal.seller, []).append(delivery(deal))
-        list(self._blocks(self._deliveries(by_seller)))
+        list(self.blocks(self._deliveries(by_seller)))
         venue.chain.warp(deadline + 1)
         late = [TrancheOf(deal, 0) for deal in opened[kept:]]
-        list(self._blocks((self.takers[0].address, bindings.encode_slash_batch(part)) for part in _parts(late)))
+        list(self.blocks((self.takers[0].address, bindings.encode_slash_batch(part)) for part in _parts(late)))
 
-    def _fills(self, deals: int) -> Iterator[tuple[str, str]]:
+    def fills(self, deals: int) -> Iterator[tuple[str, str]]:
         """Each transaction fills the ladder of one maker."""
         fills: list[Fill] = []
         for at in range(0, deals, FILLS_PER_OFFER):
@@ -147,14 +161,14 @@ class Season:
             for part in _parts(items):
                 yield seller, bindings.encode_deliver_batch(part)
 
-    def _blocks(self, calls: Iterator[tuple[str, str]]) -> Iterator[int]:
+    def blocks(self, calls: Iterator[tuple[str, str]], per_block: int = PER_BLOCK) -> Iterator[int]:
         """Sends the calls, some in a block; yields the numbers of the blocks."""
         chain, waiting = self.venue.chain, 0
         for sender, data in calls:
             fields = {"from": sender, "to": self.venue.escrow, "data": data, "gas": hex(10_000_000)}
             chain.rpc("eth_sendTransaction", fields)
             waiting += 1
-            if waiting == PER_BLOCK:
+            if waiting == per_block:
                 yield self._mined(waiting)
                 waiting = 0
         if waiting:

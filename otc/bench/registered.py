@@ -3,6 +3,7 @@
 from dataclasses import asdict
 
 from escrow.contracts import hashing
+from escrow.contracts.bindings import MarketTerms
 from otc.bench.activity import Facts
 from otc.core.models import Chain, EscrowKind, escrow_key
 from points.models import Market, Offer, PayToken, Program, Project
@@ -21,18 +22,8 @@ def venue_registered(facts: Facts, *, url: str, chain_id: int, final_depth: int 
         start_block=0,
         final_depth=final_depth,
     )
-    token = PayToken.objects.create(chain=chain, address=facts.token, symbol="PAY", decimals=18, allowed=False)
-    project = Project.objects.create(slug="bench", name="Bench")
-    markets = {}
-    for number, terms in enumerate(facts.markets):
-        program = Program.objects.create(
-            project=project, slug=f"season-{number}", name=f"Season {number}", kind=0, unit_name="point"
-        )
-        stored = {name: value for name, value in asdict(terms).items() if name not in {"pay_token", "kind"}}
-        market_id = hashing.market_id(terms)
-        markets[market_id] = Market.objects.create(
-            program=program, chain=chain, pay_token=token, market_id=market_id, rules_text="As played.", **stored
-        )
+    PayToken.objects.create(chain=chain, address=facts.token, symbol="PAY", decimals=18, allowed=False)
+    markets = {market.market_id: market for market in (market_registered(chain, terms) for terms in facts.markets)}
     rows = []
     for offer in facts.offers:
         members = asdict(offer)
@@ -50,3 +41,19 @@ def venue_registered(facts: Facts, *, url: str, chain_id: int, final_depth: int 
         )
     Offer.objects.bulk_create(rows, batch_size=1_000)
     return chain
+
+
+def market_registered(chain: Chain, terms: MarketTerms) -> Market:
+    """A market as a project would have registered it."""
+    project, _ = Project.objects.get_or_create(slug="bench", name="Bench")
+    slug = f"season-{Market.objects.count()}"
+    program = Program.objects.create(project=project, slug=slug, name=slug, kind=0, unit_name="point")
+    stored = {name: value for name, value in asdict(terms).items() if name not in {"pay_token", "kind"}}
+    return Market.objects.create(
+        program=program,
+        chain=chain,
+        pay_token=PayToken.objects.get(chain=chain, address=terms.pay_token),
+        market_id=hashing.market_id(terms),
+        rules_text="As played.",
+        **stored,
+    )

@@ -13,6 +13,7 @@ BENCHES = {
     "gas": "otc.bench.gas",
     "live": "otc.bench.live",
     "settle": "otc.bench.settle",
+    "index": "otc.bench.index",
 }
 
 
