@@ -302,7 +302,7 @@ DANGLING = [
         " UNION ALL ".join(
             f"SELECT '{table} ' || r.id, '{column} ' || r.{column} || ' refers to nothing' FROM {table} r"  # noqa: S608 - names of ours
             f" WHERE r.{column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {target} t"
-            f" WHERE t.{'KEY' if target == 'core_chain' else 'id'} = r.{column})"
+            f" WHERE t.id = r.{column})"
             for table, column, target in REFERENCES
         ),
         of_chain=False,
