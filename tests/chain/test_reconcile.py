@@ -169,16 +169,17 @@ def test_what_is_read_meanwhile_is_no_difference(venue, deal, monkeypatch):
 
 
 def test_the_command_exits_with_1_on_a_difference_and_with_2_when_it_could_not_ask(venue, deal, capsys):
-    call_command("reconcile")
+    of_tokens = ("--chain", str(venue.chain.pk))  # the escrow of rights was not read
+    call_command("reconcile", *of_tokens)
     Deal.objects.update(units=1)
     with pytest.raises(CommandError) as caught:
-        call_command("reconcile", "--json")
+        call_command("reconcile", "--json", *of_tokens)
     assert caught.value.returncode == 1
     (drift,) = json.loads(capsys.readouterr().out.splitlines()[-1])["drifts"]
     assert (drift["what"], drift["key"]) == ("deals", deal.deal_id)
     Chain.objects.update(rpc_urls=["http://127.0.0.1:9"])
     with pytest.raises(CommandError, match="No endpoint") as caught:
-        call_command("reconcile")
+        call_command("reconcile", *of_tokens)
     assert caught.value.returncode == 2
     Chain.objects.update(head_hash=None)
     with pytest.raises(DomainError) as refused:
