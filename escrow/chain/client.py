@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, cached_property
 from math import inf
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -132,10 +132,14 @@ class HttpNode:
         self.width = RangeWidth()
         self._chain_id = chain_id
         self._checked = False
-        self._session = requests.Session()
-        self._session.trust_env = False  # an endpoint is what the operator configured, not what a proxy variable says
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=LANES + 1))
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=LANES + 1))
+
+    @cached_property
+    def _session(self) -> requests.Session:
+        session = requests.Session()
+        session.trust_env = False  # an endpoint is what the operator configured, not what a proxy variable says
+        session.mount("http://", HTTPAdapter(pool_maxsize=LANES + 1))
+        session.mount("https://", HTTPAdapter(pool_maxsize=LANES + 1))
+        return session
 
     def batch(self, calls: Sequence[Call]) -> list[Any]:
         """Results in order. Errors: RpcError of the first call that failed, or of the transport."""

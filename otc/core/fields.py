@@ -24,15 +24,13 @@ ZERO_HASH = "0x" + "00" * 32
 
 def normal_hex(value: object, size: int) -> str:
     """`0x` + lower-case hex of exactly `size` bytes, from hex text or bytes; ValueError otherwise."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        raw = bytes(value)
-    elif isinstance(value, str):
+    raw = b""
+    if isinstance(value, str):
         text = value[2:] if value[:2] in {"0x", "0X"} else ""
-        if len(text) != 2 * size:
-            raise ValueError(f"expected 0x and {2 * size} hex digits")
-        raw = bytes.fromhex(text) if text.isalnum() else b""
-    else:
-        raise ValueError(f"expected 0x and {2 * size} hex digits")  # noqa: TRY004 - one error for bad input
+        if len(text) == 2 * size and text.isalnum():
+            raw = bytes.fromhex(text)
+    elif isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
     if len(raw) != size:
         raise ValueError(f"expected 0x and {2 * size} hex digits")
     return "0x" + raw.hex()

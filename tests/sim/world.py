@@ -57,7 +57,9 @@ class RememberedEndpoints(ChainEndpoints):
         self._nodes = list(nodes)
         self._rows = health
         for node in nodes:
-            row = health.setdefault(node.url, EndpointHealth(name=node.name))
+            if node.url not in health:
+                health[node.url] = EndpointHealth(name=node.name)
+            row = health[node.url]
             node.width.blocks, node.width.refused = row.width or node.width.blocks, row.refused_width
 
     def _load(self) -> None: ...
