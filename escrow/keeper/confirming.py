@@ -44,19 +44,14 @@ def confirm(step: Step) -> list[Slot]:
     row = Signer.objects.get(pk=step.signer_pk)
     slots = _open_slots(row)
     _look_up(step, slots)
-    waiting = [slot for slot in slots if slot.mined is None]
-    taken = [slot for slot in waiting if not slot.seen_anywhere and slot.nonce < step.pulse.nonce_safe]
-    if taken:
-        _look_up(step, taken)  # once more: the first answer may have come from a node that lagged
-        for slot in taken:
-            if not slot.seen_anywhere:
-                raise HaltError(f"Nonce {slot.nonce} was used by a transaction that the keeper did not send.")
-        waiting = [slot for slot in slots if slot.mined is None]
+    unseen = [slot for slot in slots if not slot.seen_anywhere and slot.nonce < step.pulse.nonce_safe]
+    for slot in _used_by_others(step, unseen) if unseen else ():
+        raise HaltError(f"Nonce {slot.nonce} was used by a transaction that the keeper did not send.")
     reach("keeper.looked")
     if slots:
         _write(step, slots)
         reach("keeper.confirmed")
-    return waiting
+    return [slot for slot in slots if slot.mined is None]
 
 
 def _open_slots(row: Signer) -> list[Slot]:
@@ -68,10 +63,28 @@ def _open_slots(row: Signer) -> list[Slot]:
 
 def _look_up(step: Step, slots: Sequence[Slot]) -> None:
     """Fills in mined, receipt, final and seen_anywhere."""
+    hashes = _hashes(slots)
+    if hashes:
+        _take_in(step, slots, step.node.receipts(hashes))
+
+
+def _used_by_others(step: Step, slots: Sequence[Slot]) -> list[Slot]:
+    """Which of them are counted and hold nothing of ours, by one endpoint: the answers so far may have come from one that had the
+    count and one that lagged.
+    """
+    safe_number = step.chain.safe_number or 0
+    counted, found = step.node.counted(step.signer.address, _hashes(slots), safe_number=safe_number)
+    _take_in(step, slots, found)
+    return [slot for slot in slots if not slot.seen_anywhere and slot.nonce < counted]
+
+
+def _hashes(slots: Sequence[Slot]) -> list[str]:
+    return [attempt.tx_hash for slot in slots for attempt in slot.attempts]
+
+
+def _take_in(step: Step, slots: Sequence[Slot], found: Sequence[Receipt | None]) -> None:
+    """`found`: a receipt, or none, for each attempt of the slots in order."""
     pairs = [(slot, attempt) for slot in slots for attempt in slot.attempts]
-    if not pairs:
-        return
-    found = step.node.receipts([attempt.tx_hash for _, attempt in pairs])
     receipts = {attempt.pk: receipt for (_, attempt), receipt in zip(pairs, found, strict=True) if receipt is not None}
     canonical = _canonical(step, list(receipts.values()))
     final_number = step.chain.final_number

@@ -49,6 +49,10 @@ class Node(Protocol):
 
     def receipts(self, tx_hashes: Sequence[str]) -> list[Receipt | None]: ...
 
+    def counted(self, address: str, tx_hashes: Sequence[str], *, safe_number: int) -> tuple[int, list[Receipt | None]]:
+        """The account's count at the safe block, as in `Pulse`, and these receipts, of one and the same endpoint."""
+        ...
+
     def known(self, tx_hashes: Sequence[str]) -> list[bool]:
         """Whether the node has the transaction, waiting or mined."""
         ...

@@ -47,12 +47,21 @@ class RpcNode:
             balance=int(_required(balance), 16),
             nonce_latest=int(_required(latest), 16),
             nonce_pending=int(_required(pending), 16),
-            nonce_safe=0 if isinstance(safe, RpcError) else int(safe, 16),
+            nonce_safe=_count(safe),
         )
 
     def receipts(self, tx_hashes: Sequence[str]) -> list[Receipt | None]:
         answers = self._answers([("eth_getTransactionReceipt", [tx_hash]) for tx_hash in tx_hashes])
         return [_receipt(_usable(answer)) for answer in answers]
+
+    def counted(self, address: str, tx_hashes: Sequence[str], *, safe_number: int) -> tuple[int, list[Receipt | None]]:
+        count, *receipts = self._answers(
+            [
+                ("eth_getTransactionCount", [address, hex(safe_number)]),
+                *(("eth_getTransactionReceipt", [tx_hash]) for tx_hash in tx_hashes),
+            ]
+        )
+        return _count(count), [_receipt(_usable(answer)) for answer in receipts]
 
     def known(self, tx_hashes: Sequence[str]) -> list[bool]:
         answers = self._answers([("eth_getTransactionByHash", [tx_hash]) for tx_hash in tx_hashes])
@@ -100,6 +109,11 @@ class RpcNode:
             return chain_answers(self._chain, calls)
         except RpcError as error:
             raise NodeUnavailableError(str(error)) from error
+
+
+def _count(answer: Any) -> int:
+    """Of a state that the node may not have, or no longer."""
+    return 0 if isinstance(answer, RpcError) else int(answer, 16)
 
 
 def _required(answer: Any) -> Any:

@@ -95,6 +95,9 @@ class FakeNode:
         self._up()
         return [self.mined.get(tx_hash) for tx_hash in tx_hashes]
 
+    def counted(self, address, tx_hashes, *, safe_number):
+        return self.pulse(address, safe_number=safe_number).nonce_safe, self.receipts(tx_hashes)
+
     def known(self, tx_hashes):
         return [tx_hash in self.pool or tx_hash in self.mined for tx_hash in tx_hashes]
 

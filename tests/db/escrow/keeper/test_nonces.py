@@ -33,6 +33,20 @@ def test_a_stranger_at_one_of_our_nonces_halts_once_it_is_safe(node, chain, deal
     assert "Nonce 0 was used" in signer().halted
 
 
+def test_nobody_is_blamed_by_an_endpoint_that_has_not_seen_the_block_itself(node, chain, deal):
+    """One endpoint counts our transaction; the receipts come from another, which lags however often it is asked."""
+    drive(node)
+    mine(node, chain, blocks=2)
+    node.receipts = lambda tx_hashes: [None for _ in tx_hashes]
+    node.counted = lambda _address, tx_hashes, *, safe_number: (0, node.receipts(tx_hashes))
+    drive(node)
+    assert signer().halted == ""
+    assert states() == ["sent"]
+    del node.receipts, node.counted
+    drive(node)
+    assert states() == ["mined"]
+
+
 def test_after_a_stranger_it_goes_on_above_him_when_a_person_says_so(node, chain, deal):
     drive(node)
     node.pool.clear()
