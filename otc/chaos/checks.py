@@ -12,7 +12,7 @@ from escrow.checks.state import state_hash
 from escrow.checks.verify import verify
 from escrow.domain.ledger import FREE
 from escrow.keeper.models import Attempt, Intent, IntentState, Signer
-from escrow.models import Account, Deal
+from escrow.models import Account, Deal, KeptRight
 from escrow.services.rebuild import chain_forget
 from escrow.services.replay import replay
 from otc.chaos.stage import Stage
@@ -24,29 +24,31 @@ from otc.stack import anvil
 REINDEX_SECONDS = 120.0
 
 
-def violations(stage: Stage, chain: Chain) -> list[str]:
-    """All checks; the last ones read the chain anew."""
-    chain.refresh_from_db()
-    logs = recount.logs_of(stage.node, stage.escrow)
-    return [
-        *_health(chain),
-        *_money(stage, chain, recount.count(logs)),
-        *_effects(logs),
-        *_intents(stage, chain),
-        *_nonces(stage, chain),
-        *_outbox(),
-        *_verified(chain),
-        *_reconciled(stage, chain),
-        *_reindexed(stage, chain),
-    ]
+def violations(stage: Stage, chains: list[Chain]) -> list[str]:
+    """All checks; the last ones read both escrows anew. `chains`: that of tokens, that of rights."""
+    found = [*_health(), *_nonces(stage), *_outbox()]
+    for chain, contract in zip(chains, ("OTCEscrow", "RightsEscrow"), strict=True):
+        chain.refresh_from_db()
+        logs = recount.logs_of(stage.node, chain.escrow_address)
+        found += [
+            *_money(stage, chain, recount.count(logs, contract)),
+            *_effects(logs, contract),
+            *_intents(stage, chain),
+            *_verified(chain),
+            *_reconciled(stage, chain),
+        ]
+    # From here on nobody but us: the node itself, past the proxies; one endpoint, so one voice.
+    Chain.objects.update(active=False, rpc_urls=[stage.stack.rpc_url], final_quorum=1)
+    stage.quiet()
+    return [*found, *(line for chain in chains for line in _reindexed(stage, chain))]
 
 
-def _health(chain: Chain) -> Iterator[str]:
-    if chain.halted:
-        yield f"the reader is halted: {chain.halted}"
+def _health() -> Iterator[str]:
+    for chain in Chain.objects.exclude(halted=""):
+        yield f"the reader of {chain} is halted: {chain.halted}"
     if is_on(FlagName.PAUSE_KEEPER):
         yield "the keeper is paused"
-    for signer in Signer.objects.filter(chain_id=chain.chain_id).exclude(halted=""):
+    for signer in Signer.objects.exclude(halted=""):
         yield f"the signer is halted: {signer.halted}"
 
 
@@ -69,8 +71,9 @@ def _money(stage: Stage, chain: Chain, count: recount.Recount) -> Iterator[str]:
     for key in sorted(set(free) | set(ours)):
         if free.get(key, 0) != ours.get(key, 0):
             yield f"{key[1]} has {ours.get(key, 0)} of {key[0]} in the ledger, {free.get(key, 0)} by the logs"
+    escrow = chain.escrow_address
     held = stage.node.reads(
-        [(stage.escrow, abi.call_data("balances(address,address)", token, user)) for token, user in count.free]
+        [(escrow, abi.call_data("balances(address,address)", token, user)) for token, user in count.free]
     )
     for (token, user), answer in zip(count.free, held, strict=True):
         if abi.number(answer) != count.free[token, user]:
@@ -79,11 +82,28 @@ def _money(stage: Stage, chain: Chain, count: recount.Recount) -> Iterator[str]:
     for deal_id, found in count.deals.items():
         if outcomes.get(deal_id) != found.outcome:
             yield f"deal {deal_id} ended as {found.outcome}, and is {outcomes.get(deal_id)} here"
+    yield from _pieces(stage, chain, count)
 
 
-def _effects(logs: list[recount.RawLog]) -> Iterator[str]:
+def _pieces(stage: Stage, chain: Chain, count: recount.Recount) -> Iterator[str]:
+    """What the escrow of rights keeps for users."""
+    rows = KeptRight.objects.filter(chain=chain).values_list("token", "right", "user", "amount")
+    ours = {(token, right, user): amount for token, right, user, amount in rows}
+    keys = sorted(set(ours) | set(count.kept))
+    held = stage.node.reads(
+        [(chain.escrow_address, abi.call_data("rights(address,uint256,address)", *key)) for key in keys]
+    )
+    for key, answer in zip(keys, held, strict=True):
+        if not ours.get(key, 0) == count.kept.get(key, 0) == abi.number(answer):
+            yield (
+                f"{key[2]} has {ours.get(key, 0)} of right {key[1]} of {key[0]} here, {count.kept.get(key, 0)} by the logs, "
+                f"{abi.number(answer)} in the contract"
+            )
+
+
+def _effects(logs: list[recount.RawLog], contract: str) -> Iterator[str]:
     """Each tranche of each deal was settled at most once."""
-    events = recount.events()
+    events = recount.events(contract)
     settled: Counter[tuple[str, int]] = Counter()
     for log in logs:
         decoded = recount.decode(log, events)
@@ -110,10 +130,10 @@ def _intents(stage: Stage, chain: Chain) -> Iterator[str]:
             yield f"intent {intent.key} is done by a transaction that did not go through"
 
 
-def _nonces(stage: Stage, chain: Chain) -> Iterator[str]:
+def _nonces(stage: Stage) -> Iterator[str]:
     """The chain's count of the keeper's transactions is ours, without a gap, each nonce mined once and by us."""
     counted = int(stage.node.call("eth_getTransactionCount", anvil.address("keeper"), "latest"), 16)
-    row = Signer.objects.filter(chain_id=chain.chain_id).first()
+    row = Signer.objects.first()
     if row is None:
         if counted:
             yield f"the keeper's key made {counted} transactions, and there is no signer"
@@ -153,9 +173,6 @@ def _reconciled(stage: Stage, chain: Chain) -> Iterator[str]:
 
 def _reindexed(stage: Stage, chain: Chain) -> Iterator[str]:
     """Folded anew from what is stored, and forgotten and read again from the first block, it comes to the same state hash."""
-    # the node itself, past the proxies: one endpoint, so one voice
-    Chain.objects.filter(pk=chain.pk).update(active=False, rpc_urls=[stage.stack.rpc_url], final_quorum=1)
-    stage.quiet()
     done = replay(chain_id=chain.pk, install=False)
     if not done.same:
         yield f"a replay differs in {', '.join(done.live.differing(done.rebuilt))}"

@@ -5,11 +5,14 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import Error, connection
+from django.db.models import Max
 from redis import RedisError
 
+from escrow.keeper.models import Attempt, Intent, IntentState
 from otc.chaos.proxy import Kind, Trouble
 from otc.chaos.stage import Stage
 from otc.core import clock, failpoints
@@ -21,7 +24,11 @@ RESTART_SECONDS = 180.0  # that every service gets to run again, on a machine th
 DEEPEST = 64
 FORK_DEEPEST = 8
 LOST_AT_MOST = 3  # blocks that the node loses when it is killed
-FEE_SPIKE = 10**11  # wei: what waits is underpriced, and a replacement is below the cap
+FEE_SPIKE, DEAREST = 10**11, 24 * 10**10  # wei: what waits is underpriced, and a replacement is below the cap
+SPIKE_STEPS = (3, 6)  # how long it lasts; an empty block lowers the base fee by an eighth
+CALM_FEE = 10**9
+KEEPER_SECONDS = 1.0
+KEEPER = anvil.address("keeper")
 Deed = Callable[[], str]  # does it, and says what was done; empty: there was nothing to do it to
 PEOPLE = ("seller", "buyer", "maker", "taker", "resolver", "guardian")
 
@@ -45,6 +52,7 @@ class Faults:
         self.depths: list[int] = []  # of reorganisations and rollbacks
         self._stopped: list[_Stopped] = []
         self._fork_until: int | None = None  # highest block while an endpoint is on a fork
+        self._dear, self._dear_fee = 0, FEE_SPIKE  # for how many steps gas is still dear, and how dear
         self._loaded = False  # the node was started again: it can't look further back than to then
         self._kinds: dict[str, tuple[int, Deed]] = {
             "service killed": (2, self._kill_service),  # rare: it takes its successor long to start
@@ -59,7 +67,7 @@ class Faults:
             "reorganisation": (14, self._reorg),
             "rollback": (6, self._rollback),
             "pool dropped": (3, self._drop_pool),
-            "fee spike": (3, self._spike),
+            "fee spike": (5, self._spike),
         }
 
     def inject(self) -> None:
@@ -77,12 +85,20 @@ class Faults:
             self.stage.happened.note(f"{name}: {detail}")
 
     def tick(self) -> None:
-        """Lets go on what was stopped long enough, and ends a fork before a block of it could become final."""
+        """Lets go on what was stopped long enough, keeps gas dear, and ends a fork before a block of it could become final."""
         for stopped in list(self._stopped):
             if clock.monotonic() >= stopped.until:
                 self._go_on(stopped)
         if self._fork_until is not None and self.stage.highest > self._fork_until:
             self.calm()
+        if self._dear:
+            self._dear -= 1
+            with suppress(NodeError):
+                self._set_base_fee(self._dear_fee if self._dear else CALM_FEE)
+
+    def _set_base_fee(self, wei: int) -> None:
+        """Of the next block."""
+        self.stage.node.call("anvil_setNextBlockBaseFeePerGas", hex(wei))
 
     def calm(self) -> None:
         """Both endpoints are well."""
@@ -99,6 +115,8 @@ class Faults:
         self.tick()
         self.stage.until(self.stage.stack.supervisor.well, "every process runs again", seconds=RESTART_SECONDS)
         self.stage.node.call("evm_setAutomine", False)
+        self._set_base_fee(CALM_FEE)
+        self._dear = 0
         self.forget_people()
 
     def forget_people(self) -> None:
@@ -274,6 +292,24 @@ class Faults:
         return f"{waiting} transactions"
 
     def _spike(self) -> str:
-        self.stage.node.call("anvil_setNextBlockBaseFeePerGas", hex(FEE_SPIKE))
+        """What waits is thrown out by the node, and not taken again: it must be replaced. The keeper gets a moment to have something
+        waiting.
+        """
+        self._dear = self.chance.randint(*SPIKE_STEPS)
+        self.stage.wake()
+        at_work = Intent.objects.filter(state__in=[IntentState.PLANNED, IntentState.SENT])
+        if self.stage.wait(at_work.exists, seconds=KEEPER_SECONDS):
+            self.stage.wait(self._keeper_waits, seconds=3 * KEEPER_SECONDS)
+        who = ", the keeper waits" if self._keeper_waits() else ""
+        offered = Attempt.objects.aggregate(most=Max("max_fee"))["most"] or 0
+        self._dear_fee = FEE_SPIKE if offered < FEE_SPIKE else DEAREST
+        self._set_base_fee(self._dear_fee)
         self.stage.mine()
-        return f"{FEE_SPIKE // 10**9:,} gwei"
+        return f"{self._dear_fee // 10**9:,} gwei for {self._dear} steps{who}"
+
+    def _keeper_waits(self) -> bool:
+        """Whether a transaction of the keeper's waits to be mined."""
+        mined, with_pool = (
+            int(self.stage.node.call("eth_getTransactionCount", KEEPER, which), 16) for which in ("latest", "pending")
+        )
+        return mined < with_pool

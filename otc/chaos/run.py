@@ -9,24 +9,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from django.db import Error
+from django.db.models import Count, F
 
 from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from escrow.keeper.services import signer_resume
-from escrow.models import Block, Deal
+from escrow.models import Block, ChainEvent, Deal
 from escrow.services.rebuild import chain_forget
 from otc.accounts.models import User
 from otc.chaos import checks
 from otc.chaos.faults import Faults
+from otc.chaos.seen import Seen, look
+from otc.chaos.settling import CANCEL_WAIT, People
 from otc.chaos.stage import ChaosError, Happenings, Stage
-from otc.chaos.trading import CANCEL_WAIT, Call, People, Place, Seen, look
+from otc.chaos.trading import RIGHTS, Call, Place
 from otc.core import clock, failpoints
+from otc.core.errors import DomainError
 from otc.core.flags import flag_set, is_on
 from otc.core.models import Chain, FlagName, OutboxEvent
 from otc.rehearsal.node import NodeError
 from otc.stack import anvil
 from points.domain.markets import rules_text_hash
-from points.models import Program, Project, ProjectMember
+from points.domain.offers import OfferTerms
+from points.models import Market, Program, Project, ProjectMember
 from points.services.markets import market_register
+from points.services.offers import offer_post
 
 PACE_SECONDS = 0.25  # that the workers get between two acts, unless they are done sooner
 DRAIN_SECONDS = 90.0
@@ -36,6 +42,7 @@ SHALLOW = (5, 12)
 HALTING = 8  # every so many seeds, something final is replaced
 FAULTS = 0.5  # of the steps
 EARLY_FILLS = 3  # before anything breaks
+TOLD = {"Resold", "Matched", "Delivered", "RightsDelivered", "RightWithdrawn"}  # events that a report counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +88,9 @@ class Seed:
         self.people = People(
             random.Random(f"people {plan.seed}"),  # noqa: S311 - as above
             chain_id=anvil.CHAIN_ID,
-            escrow=stage.escrow,
-            token=stage.token,
-            delivered=stage.delivered,
+            contracts=stage.contracts,
         )
-        self.chain: Chain = stage.reset(final_depth=plan.final_depth, quorum=plan.quorum)
+        self.chains: list[Chain] = stage.reset(final_depth=plan.final_depth, quorum=plan.quorum)  # of tokens, of rights
         self.faults = Faults(
             stage,
             random.Random(f"faults {plan.seed}"),  # noqa: S311 - as above
@@ -119,22 +124,26 @@ class Seed:
             return [str(error), *self._stuck()]
         note("all is checked")
         self._count()
-        return checks.violations(self.stage, self.chain)
+        return checks.violations(self.stage, self.chains)
 
     def _open(self) -> None:
-        """The markets are registered, money is in the escrow; nothing is broken yet."""
+        """The markets are registered, money is in the escrows, offers are posted; nothing is broken yet."""
         now = self.stage.node.now()
         self.people.open(now, lambda name: rules_text_hash(self._rules(name)))
-        Chain.objects.filter(pk=self.chain.pk).update(active=True)
+        Chain.objects.update(active=True)
         self._level()
         self._register()
-        for role, data in self.people.openings():
-            self.stage.send(role, data)
+        self._send(self.people.openings())
         self.stage.mine()
+        self._level()
+        self._post()
         for _ in range(EARLY_FILLS):
-            for role, data in self.people.fill(self._look()):
-                self.stage.send(role, data)
+            self._send(self.people.fill(self._look()))
             self.stage.mine()
+
+    def _send(self, calls: Iterable[Call]) -> None:
+        for role, to, data in calls:
+            self.stage.send(role, to, data)
 
     def _rules(self, name: str) -> str:
         return f"Chaos, seed {self.plan.seed}: {name}."
@@ -143,17 +152,33 @@ class Seed:
         resolver = User.objects.for_wallet(anvil.address("resolver"))
         project = Project.objects.create(slug="harbor", name="Harbor")
         ProjectMember.objects.create(project=project, user=resolver)
-        program = Program.objects.create(project=project, slug="season", name="Season", kind=0, unit_name="point")
-        self.chain.refresh_from_db()
-        for place in self.people.places.values():
-            self._register_one(resolver, program, place)
+        points = Program.objects.create(project=project, slug="season", name="Season", kind=0, unit_name="point")
+        keys = Program.objects.create(project=project, slug="keys", name="Keys", kind=3, unit_name="key")
+        for chain in self.chains:
+            chain.refresh_from_db()
+        tokens, rights = self.chains
+        for name, place in self.people.places.items():
+            program, chain = (keys, rights) if name == RIGHTS else (points, tokens)
+            self._register_one(resolver, program, chain, place)
 
-    def _register_one(self, resolver: User, program: Program, place: Place) -> None:
+    def _post(self) -> None:
+        """Half of the offers stand in the book too, as far as their makers' money allows."""
+        markets = {market.market_id: market for market in Market.objects.select_related("chain", "pay_token")}
+        for signed in self.people.offers[::2]:
+            terms = OfferTerms(**{name: getattr(signed.offer, name) for name in OfferTerms.__dataclass_fields__})
+            try:
+                offer_post(market=markets[signed.place.market_id], terms=terms, signature=signed.signature)
+            except DomainError as error:
+                self.seen[f"offers not posted: {error.code}"] += 1
+            else:
+                self.seen["offers posted"] += 1
+
+    def _register_one(self, resolver: User, program: Program, chain: Chain, place: Place) -> None:
         terms = place.terms
         market = market_register(
             user=resolver,
             program=program,
-            chain=self.chain,
+            chain=chain,
             pay_token_address=terms.pay_token,
             rules_text=self._rules(place.name),
             resolver=terms.resolver,
@@ -178,8 +203,7 @@ class Seed:
             try:
                 seen = self._look()
                 self.stage.move_to(at(seen))
-                for role, data in [*self.people.again(seen), *act(seen)]:
-                    self.stage.send(role, data)
+                self._send([*self.people.again(seen), *act(seen)])
             except NodeError as error:
                 self.seen["steps without a node"] += 1
                 self.stage.happened.note(f"nobody could act: {error}"[:160])
@@ -192,11 +216,11 @@ class Seed:
             self.stage.wait(self._is_level, seconds=PACE_SECONDS)
 
     def _look(self) -> Seen:
-        return look(self.stage.node, escrow=self.stage.escrow, first_block=self.chain.start_block)
+        return look(self.stage.node, self.stage.contracts, first_block=self.chains[0].start_block)
 
     def _is_level(self) -> bool:
         head = self.stage.node.call("eth_getBlockByNumber", "latest", False)
-        return Chain.objects.filter(pk=self.chain.pk, head_hash=head["hash"]).exists()
+        return not Chain.objects.exclude(head_hash=head["hash"]).exists()
 
     def _level(self) -> None:
         self.stage.wake()
@@ -209,10 +233,9 @@ class Seed:
         self.faults.heal()
         self.stage.mine(self.plan.final_depth)
         self._level()
-        self.chain.refresh_from_db()
-        final, head = self.chain.final_number, self.stage.node.block_number()
-        assert final is not None  # noqa: S101 - so many blocks were made
-        depth = head - final + self.chance.randint(1, 4)
+        finals = [final for final in Chain.objects.values_list("final_number", flat=True) if final is not None]
+        assert len(finals) == len(self.chains)  # noqa: S101 - so many blocks were made
+        depth = self.stage.node.block_number() - min(finals) + self.chance.randint(1, 4)
         self.stage.happened.note(f"past finality: {self.faults.reorg(depth, returning=False)}")
         self.stage.wake()
         self.stage.until(self._is_halted, "the reader halts when something final is replaced", seconds=HALT_SECONDS)
@@ -222,12 +245,14 @@ class Seed:
         self._way_out()
 
     def _is_halted(self) -> bool:
-        return Chain.objects.exclude(halted="").filter(pk=self.chain.pk).exists()
+        """Both escrows' readers."""
+        return not Chain.objects.filter(halted="").exists()
 
     def _way_out(self) -> None:
         """As docs/operations.md says: the chain really changed, so it is read anew; the switch is released."""
-        chain_forget(chain_id=self.chain.pk)
-        for pk in Signer.objects.filter(chain_id=self.chain.chain_id).values_list("pk", flat=True):
+        for chain in self.chains:
+            chain_forget(chain_id=chain.pk)
+        for pk in Signer.objects.values_list("pk", flat=True):
             signer_resume(signer_pk=pk)
         flag_set(name=FlagName.PAUSE_KEEPER, on=False, reason="the chain was read anew")
         self.stage.highest = self.stage.node.block_number()
@@ -242,37 +267,38 @@ class Seed:
         seen = self._look()
         for later in (seen.now, max(place.terms.long_stop for place in self.people.places.values()) + 1):
             self.stage.move_to(later)
-            self.stage.until(self._is_quiet, "the keeper has nothing under way", seconds=DRAIN_SECONDS)
-        self.stage.until(
-            lambda: self._is_quiet() and self._look().all_closed(),
-            "every deal past its deadlines is closed and final",
-            seconds=DRAIN_SECONDS,
+            self._until(self._is_quiet, "the keeper has nothing under way")
+        self._until(
+            lambda: self._is_quiet() and self._look().all_closed(), "every deal past its deadlines is closed and final"
         )
 
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        self.stage.until(holds, what, seconds=DRAIN_SECONDS, every=PACE_SECONDS)
+
     def _is_quiet(self) -> bool:
-        """Makes a step towards it: blocks, a tick, the reader level. Whether nothing of the keeper's is under way."""
-        self.stage.mine(1)
-        if not self.stage.node.pooled():
-            self.stage.mine(self.plan.final_depth + 1)
+        """Makes a step towards it: a block, a tick, the reader level; and the blocks to finality once nothing waits to be mined.
+        Whether nothing of the keeper's is under way.
+        """
+        self.stage.mine()
         self.stage.wake()
         if not self.stage.wait(self._is_level, seconds=2.0):
             return False
-        under_way = [IntentState.PLANNED, IntentState.SENT, IntentState.MINED]
-        if Intent.objects.filter(chain=self.chain, state__in=under_way).exists():
+        under_way = Intent.objects.filter(state__in=[IntentState.PLANNED, IntentState.SENT, IntentState.MINED])
+        if under_way.exclude(state=IntentState.MINED).exists() or self.stage.node.pooled():
             return False
-        return not any(
-            row.next_nonce is not None and row.next_nonce != row.final_nonce
-            for row in Signer.objects.filter(chain_id=self.chain.chain_id)
-        )
+        nonces = Signer.objects.exclude(next_nonce=None).exclude(next_nonce=F("final_nonce"))
+        if not under_way.exists() and not nonces.exists():
+            return True
+        self.stage.mine(self.plan.final_depth)
+        return False
 
     def _stuck(self) -> list[str]:
         """Why a seed did not drain, as far as the database tells."""
         try:
-            self.chain.refresh_from_db()
-            said = [f"reader: {self.chain.halted or 'runs'}, head {self.chain.head_number}"]
+            said = [f"reader of {row}: {row.halted or 'runs'}, head {row.head_number}" for row in Chain.objects.all()]
             said += [
                 f"signer {row.address}: {row.halted or row.notice or 'at work'}, next {row.next_nonce}, final {row.final_nonce}"
-                for row in Signer.objects.filter(chain_id=self.chain.chain_id)
+                for row in Signer.objects.all()
             ]
             said += [f"{intent}: {intent.detail}" for intent in Intent.objects.exclude(state=IntentState.DONE)[:10]]
             said += [f"deal {deal.deal_id} is open, phase {deal.phase}" for deal in Deal.objects.filter(outcome=0)[:10]]
@@ -281,14 +307,17 @@ class Seed:
         return said
 
     def _count(self) -> None:
-        self.seen["deals"] = Deal.objects.filter(chain=self.chain).count()
-        self.seen["intents done"] = Intent.objects.filter(chain=self.chain, state=IntentState.DONE).count()
-        self.seen["keeper transactions"] = Attempt.objects.filter(signer__chain_id=self.chain.chain_id).count()
-        self.seen["replacements"] = Attempt.objects.filter(
-            signer__chain_id=self.chain.chain_id, replaces__isnull=False
-        ).count()
-        self.seen["blocks read"] = Block.objects.filter(chain=self.chain).count()
-        self.seen["blocks taken back"] = Block.objects.filter(chain=self.chain, canonical=False).count()
+        tokens, rights = self.chains
+        self.seen["deals"] = Deal.objects.count()
+        self.seen["deals in rights"] = Deal.objects.filter(chain=rights).count()
+        self.seen["deals matched"] = Deal.objects.filter(matched_offer_hash__isnull=False).count()
+        self.seen["intents done"] = Intent.objects.filter(state=IntentState.DONE).count()
+        self.seen["keeper transactions"] = Attempt.objects.count()
+        self.seen["replacements"] = Attempt.objects.filter(replaces__isnull=False).count()
+        self.seen["blocks read"] = Block.objects.filter(chain=tokens).count()
+        self.seen["blocks taken back"] = Block.objects.filter(chain=tokens, canonical=False).count()
+        events = ChainEvent.objects.filter(canonical=True).order_by().values_list("name").annotate(Count("pk"))
+        self.seen.update({f"event {name}": count for name, count in events if name in TOLD})
 
 
 def play(stage: Stage, seed: int) -> Result:

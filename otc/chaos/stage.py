@@ -9,7 +9,9 @@ from typing import Any, Self
 from kombu.exceptions import OperationalError as BrokerError
 
 from otc.chaos.proxy import Proxy
+from otc.chaos.seen import Contracts
 from otc.core import clock, failpoints
+from otc.core.models import EscrowKind
 from otc.rehearsal import abi
 from otc.rehearsal.node import Node, NodeError
 from otc.stack import anvil
@@ -23,6 +25,7 @@ RICH = 10**15  # base units of the payment token for each trader
 DELIVERABLE = 10**24
 TRADERS = ("seller", "buyer", "maker", "taker")
 FEE_BPS = 50
+GAS = hex(1_500_000)  # of a transaction of theirs
 
 
 class ChaosError(Exception):
@@ -67,10 +70,9 @@ class Stage:
         self.stack.supervisor.longest_backoff = LONGEST_BACKOFF
         self.stack.supervisor.in_background()
         self.node = Node(self.stack.rpc_url)
-        self.token = self.stack.contracts.tokens["fUSDC"]
-        self.escrow = self.stack.contracts.escrow
         self.endpoints = [Proxy(lambda: self.stack.rpc_url, seed=at) for at in range(2)]
-        self.delivered = self._make_base()
+        self.contracts = self._deploy()
+        self._make_base()
         return self
 
     def __exit__(
@@ -88,27 +90,43 @@ class Stage:
 
     # ------------------------------------------------------------ the same beginning
 
-    def _make_base(self) -> str:
-        """Gives everybody tokens that the escrow may pull; keeps the chain as it is then. The token that will be delivered."""
-        from escrow.contracts import bindings
-        from escrow.contracts.deploy.tokens import TokenSpec, token_deploy
+    def _deploy(self) -> Contracts:
+        """What is delivered later; the escrows and the payment token are there."""
+        from escrow.contracts.deploy.tokens import RightSpec, TokenSpec, token_deploy
 
-        spec = TokenSpec("Harbor", "HRB", 18)
-        token = token_deploy(rpc_url=self.stack.rpc_url, key=anvil.key("owner"), spec=spec)
-        self.send("owner", bindings.encode_set_fee(FEE_BPS))
+        def made(spec: TokenSpec | RightSpec) -> str:
+            return token_deploy(rpc_url=self.stack.rpc_url, key=anvil.key("owner"), spec=spec)
+
+        there = self.stack.contracts
+        return Contracts(
+            tokens=there.escrow,
+            rights=there.rights_escrow,
+            pay=there.tokens["fUSDC"],
+            delivered=made(TokenSpec("Harbor", "HRB", 18)),
+            keys=made(RightSpec("Harbor key", "KEY")),
+            passes=made(RightSpec()),
+        )
+
+    def _make_base(self) -> None:
+        """Gives everybody tokens that the escrows may pull, and rights their leave; keeps the chain as it is then."""
+        from escrow.contracts import bindings
+
+        all_of_it, has = "approve(address,uint256)", self.contracts
+        for escrow in (has.tokens, has.rights):
+            self.send("owner", escrow, bindings.encode_set_fee(FEE_BPS))
         for role in TRADERS:
-            for held, amount in ((self.token, RICH), (token, DELIVERABLE)):
-                self.send(role, abi.call_data("mint(address,uint256)", anvil.address(role), amount), to=held)
-                self.send(role, abi.call_data("approve(address,uint256)", self.escrow, 2**256 - 1), to=held)
+            for token, amount in ((has.pay, RICH), (has.delivered, DELIVERABLE)):
+                self.send(role, token, abi.call_data("mint(address,uint256)", anvil.address(role), amount))
+                self.send(role, token, abi.call_data(all_of_it, has.tokens, 2**256 - 1))
+            self.send(role, has.pay, abi.call_data(all_of_it, has.rights, 2**256 - 1))
+            for right in (has.keys, has.passes):
+                self.send(role, right, abi.call_data("setApprovalForAll(address,bool)", has.rights, True))
         self.node.mine()
         self._base = str(self.node.call("anvil_dumpState"))
-        return token
 
-    def reset(self, *, final_depth: int, quorum: int) -> Any:
-        """Chain, database and Redis as after the deployment; the row of the chain, behind the two endpoints. Workers run on."""
-        from otc.core.chains import chain_register
+    def reset(self, *, final_depth: int, quorum: int) -> list[Any]:
+        """Chain, database and Redis as after the deployment; the rows of both escrows, behind the two endpoints. Workers run on."""
         from otc.core.models import Chain
-        from points.services.pay_tokens import pay_token_register
 
         Chain.objects.update(active=False)
         self.quiet()
@@ -118,20 +136,30 @@ class Stage:
         self.highest = 0
         self.mine(BEFORE)
         _empty_database()
+        failpoints.disarm(self.failpoints)
+        has = self.contracts
+        escrows = ((EscrowKind.TOKENS, has.tokens), (EscrowKind.RIGHTS, has.rights))
+        return [self._register(kind, escrow, final_depth, quorum) for kind, escrow in escrows]
+
+    def _register(self, kind: EscrowKind, escrow: str, final_depth: int, quorum: int) -> Any:
+        from otc.core.chains import chain_register
+        from points.services.pay_tokens import pay_token_register
+
         chain = chain_register(
             chain_id=anvil.CHAIN_ID,
+            kind=kind,
             name="Chaos",
             rpc_url=self.endpoints[0].url,
             public_rpc_url="",
-            escrow_address=self.escrow,
+            escrow_address=escrow,
             start_block=self.stack.contracts.start_block,
             safe_depth=1,
             final_depth=final_depth,
         )
-        urls = [endpoint.url for endpoint in self.endpoints]
-        Chain.objects.filter(pk=chain.pk).update(rpc_urls=urls, final_quorum=quorum)
-        pay_token_register(chain=chain, address=self.token, symbol="fUSDC", decimals=6)
-        failpoints.disarm(self.failpoints)
+        chain.active = False  # until people have opened their markets
+        chain.rpc_urls, chain.final_quorum = [endpoint.url for endpoint in self.endpoints], quorum
+        chain.save(update_fields=["active", "rpc_urls", "final_quorum"])
+        pay_token_register(chain=chain, address=self.contracts.pay, symbol="fUSDC", decimals=6)
         return chain
 
     def quiet(self) -> None:
@@ -146,9 +174,9 @@ class Stage:
 
     # ------------------------------------------------------------ the chain
 
-    def send(self, role: str, data: str, *, to: str = "", gas: int = 1_500_000) -> None:
-        """A transaction of an account that the node has the key of, to the escrow unless told otherwise. NodeError."""
-        fields = {"from": anvil.address(role), "to": to or self.escrow, "data": data, "gas": hex(gas)}
+    def send(self, role: str, to: str, data: str) -> None:
+        """A transaction of an account that the node has the key of. NodeError."""
+        fields = {"from": anvil.address(role), "to": to, "data": data, "gas": GAS}
         self.node.call("eth_sendTransaction", fields)
 
     def mine(self, blocks: int = 1) -> None:
@@ -187,12 +215,14 @@ class Stage:
 
     # ------------------------------------------------------------ waiting
 
-    def until(self, holds: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
+    def until(
+        self, holds: Callable[[], bool], what: str, *, seconds: float = 60.0, every: float = POLL_SECONDS
+    ) -> None:
         """Polls until `holds`; a node, database or Redis that is down does not hold. ChaosError when it takes too long."""
-        if not self.wait(holds, seconds=seconds):
+        if not self.wait(holds, seconds=seconds, every=every):
             raise ChaosError(f"Waited {seconds:.0f} s in vain: {what}.")
 
-    def wait(self, holds: Callable[[], bool], *, seconds: float) -> bool:
+    def wait(self, holds: Callable[[], bool], *, seconds: float, every: float = POLL_SECONDS) -> bool:
         """As `until`; False when it takes too long."""
         from django.db import Error, connection
         from redis import RedisError
@@ -208,7 +238,7 @@ class Stage:
                 connection.close()
             if clock.monotonic() > deadline:
                 return False
-            clock.wait(POLL_SECONDS)
+            clock.wait(every)
 
 
 def _locks_held() -> bool:

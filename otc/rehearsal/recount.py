@@ -33,10 +33,10 @@ def _spelled(parameter: Mapping[str, Any]) -> str:
     return "(" + ",".join(_spelled(part) for part in parameter["components"]) + ")"
 
 
-def events() -> dict[str, Mapping[str, Any]]:
-    """The contract's events by their first topic."""
+def events(contract: str = "OTCEscrow") -> dict[str, Mapping[str, Any]]:
+    """The contract's events by their first topic; the other escrow is "RightsEscrow"."""
     found = {}
-    for entry in abi.artifact("OTCEscrow")["abi"]:
+    for entry in abi.artifact(contract)["abi"]:
         if entry["type"] == "event":
             signature = f"{entry['name']}({','.join(_spelled(p) for p in entry['inputs'])})"
             found["0x" + keccak(text=signature).hex()] = entry
@@ -106,6 +106,9 @@ class Recount:
     deposited: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     withdrawn: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     into_escrow: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # delivered so
+    kept: dict[tuple[str, int, str], int] = field(
+        default_factory=lambda: defaultdict(int)
+    )  # (token, right, user): pieces
     deals: dict[str, DealCount] = field(default_factory=dict)
     settlements: dict[str, dict[str, Any]] = field(default_factory=dict)  # by market
     closed_by: dict[int, set[str]] = field(default_factory=lambda: defaultdict(set))  # outcome → transactions
@@ -131,9 +134,9 @@ class Recount:
             self.faults.append(f"{user} went below zero in {token}")
 
 
-def count(logs: Iterable[RawLog]) -> Recount:
+def count(logs: Iterable[RawLog], contract: str = "OTCEscrow") -> Recount:
     """Folds the escrow's logs, oldest first."""
-    known = events()
+    known = events(contract)
     total = Recount()
     for log in logs:
         decoded = decode(log, known)
@@ -161,18 +164,14 @@ def _apply(total: Recount, name: str, e: dict[str, Any]) -> None:
             total.deals[deal["id"]] = DealCount(deal, e["makerSide"])
             total._debit(deal["payToken"], deal["buyer"], deal["payment"])  # noqa: SLF001 - as above
             total._debit(deal["payToken"], deal["seller"], deal["collateral"])  # noqa: SLF001 - as above
-        case "Transferred" | "Disputed":
+        case "Transferred" | "Resold" | "Disputed":
             _change(total, name, e)
         case "Proposed":
             total.settlements[e["market"]] = e["settlement"]
         case "Vetoed":
             total.settlements.pop(e["market"], None)
-        case "Delivered":
-            found = total.deals[e["id"]]
-            found.delivered = e["delivered"]
-            if e["toEscrow"]:
-                total.free[e["token"], found.deal["buyer"]] += e["received"]
-                total.into_escrow[e["token"], found.deal["buyer"]] += e["received"]
+        case "Delivered" | "RightsDelivered" | "RightWithdrawn":
+            _deliver(total, name, e)
         case "Settled":
             _settle(total, e)
         case "FeesCollected":
@@ -181,11 +180,33 @@ def _apply(total: Recount, name: str, e: dict[str, Any]) -> None:
             pass  # moves no money
 
 
+def _deliver(total: Recount, name: str, e: dict[str, Any]) -> None:
+    """What was sold comes in, or what came into the escrow of rights goes out."""
+    if name == "RightWithdrawn":
+        total.kept[e["token"], e["right"], e["user"]] -= e["amount"]
+        return
+    found = total.deals[e["id"]]
+    found.delivered = e["delivered"]
+    if e["toEscrow"] and name == "Delivered":
+        total.free[e["token"], found.deal["buyer"]] += e["received"]
+        total.into_escrow[e["token"], found.deal["buyer"]] += e["received"]
+    elif e["toEscrow"]:
+        total.kept[e["token"], e["right"], found.deal["buyer"]] += e["amount"]
+
+
 def _change(total: Recount, name: str, e: dict[str, Any]) -> None:
     """A deal with another party, or with a bond more in it."""
     found = total.deals[e["id"]]
     if name == "Transferred":
         found.deal = e["deal"]
+    elif name == "Resold":
+        found.deal = e["deal"]
+        token, collateral = found.deal["payToken"], found.deal["collateral"] if e["side"] else 0
+        payer, payee = (e["from"], e["to"]) if e["listerPays"] else (e["to"], e["from"])
+        total._debit(token, e["to"], collateral)  # noqa: SLF001 - the fold is the class's other half
+        total.free[token, e["from"]] += collateral
+        total._debit(token, payer, e["price"])  # noqa: SLF001 - as above
+        total.free[token, payee] += e["price"]
     else:
         found.bond = e["bond"]
         total._debit(found.deal["payToken"], e["by"], e["bond"])  # noqa: SLF001 - the fold is the class's other half
