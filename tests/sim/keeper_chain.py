@@ -1,4 +1,4 @@
-"""A chain as the keeper meets it: two nodes with pools of their own, blocks, forks, and an escrow that counts what takes effect.
+"""A chain as the keeper meets it: two nodes with pools of their own, blocks, forks, and escrows that count what takes effect.
 
 It answers JSON-RPC calls, so all of the keeper's own reading of answers runs.
 """
@@ -13,21 +13,15 @@ import rlp
 from eth_utils.crypto import keccak
 
 from escrow.chain.client import RpcError, RpcFault
-from escrow.contracts import bindings, words
-from escrow.domain.outcomes import DELIVERED, REFUNDED, SLASHED, TIMED_OUT
+from escrow.contracts import words
+from tests.sim.keeper_escrow import Item, KeeperEscrow, State, acts_of
 
 GWEI = 10**9
 FIRST = 10  # number of the block that everything begins on
 ITEM_GAS = 40_000
-SLASH, REFUND, FINALIZE, TIMEOUT = "slash", "refund", "finalize", "timeout"
-OUTCOMES = {SLASH: SLASHED, REFUND: REFUNDED, FINALIZE: DELIVERED, TIMEOUT: TIMED_OUT}
-OPEN_DEAL = "ab" * 32
 UNKNOWN_WORDS = "the moon is full"
 BUSY_WORDS = ("txpool is full", "nonce too high", "request timed out", "in-flight transaction limit reached")
-SELECTOR = {name.partition("(")[0]: value for name, value in bindings.SELECTORS.items()}
 STRANGER = "ff" * 4
-
-Item = tuple[str, int]  # deal, tranche
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +37,7 @@ class Tx:
 
 @dataclass(slots=True, eq=False)
 class Block:
-    """`closed`: what took effect in it, with the transaction that did it (empty: somebody else's)."""
+    """`did`: what took effect in it."""
 
     number: int
     hash: str
@@ -51,15 +45,7 @@ class Block:
     timestamp: int
     base_fee: int
     txs: list[tuple[Tx, bool]] = field(default_factory=list)  # and whether it went through
-    closed: dict[Item, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Duties:
-    """A deal of the model: how it is to end, and when each of its tranches may be slashed (else when the deal may end)."""
-
-    how: str
-    due: list[int]
+    did: State = field(default_factory=State)
 
 
 @dataclass(slots=True)
@@ -77,22 +63,21 @@ class KeeperChain:
         self,
         rng: random.Random,
         *,
-        escrow: str,
         address: str,
         now: int,
         legacy: bool,
         around: Callable[[], None],
         sent: Callable[[bytes, Tx], None],
     ) -> None:
-        self.rng, self.escrow, self.address, self.legacy = rng, escrow, address, legacy
+        self.rng, self.address, self.legacy = rng, address, legacy
+        self.escrow = KeeperEscrow()
         self.around, self.sent = around, sent
-        self.deals: dict[str, Duties] = {}
+        self.escrows: set[str] = set()
         self.nodes = [Node(), Node()]
         self.faults = 0.0
         self.odd_words: list[str] = []  # answers to the next transactions, which are not taken
         self.balance, self.tip = 10**20, GWEI
         self.orphans: list[Block] = []
-        self.again = 0  # items of ours in blocks in which nothing was left to do
         self._hashes = count(1)
         self.blocks = [Block(FIRST, self._hash(), None, now, GWEI)]
 
@@ -106,12 +91,11 @@ class KeeperChain:
     def nonce(self, blocks: Sequence[Block] | None = None) -> int:
         return sum(len(block.txs) for block in (self.blocks if blocks is None else blocks))
 
-    def closed(self, blocks: Sequence[Block] | None = None) -> dict[Item, str]:
-        """What is closed after `blocks`, and by whom."""
-        found: dict[Item, str] = {}
+    def state(self, blocks: Sequence[Block] | None = None) -> State:
+        """What has taken effect after `blocks`."""
+        found = State()
         for block in self.blocks if blocks is None else blocks:
-            assert not found.keys() & block.closed.keys()
-            found |= block.closed
+            found.add(block.did)
         return found
 
     # ------------------------------------------------------------ what happens
@@ -120,16 +104,16 @@ class KeeperChain:
         """One block: `others` are closed by somebody else, then ours in order of nonce, as far as fees reach; none when it is `full`."""
         base_fee = 0 if self.legacy else self.head.base_fee
         block = Block(self.head.number + 1, self._hash(), self.head, self.head.timestamp + seconds, base_fee)
-        closed = self.closed()
-        for item in others:
-            if item not in closed:
-                block.closed[item] = ""
+        state = self.state()
+        block.did.closed |= {item: "" for item in others if item not in state.closed}
+        state.closed |= block.did.closed
         nonce = self.nonce()
         while not full and (tx := self._next(nonce)) is not None and tx.max_fee >= self.floor:
-            done = self._execute(tx, block.timestamp, closed | block.closed)
+            done = self._execute(tx, block.timestamp, state)
             block.txs.append((tx, done is not None))
-            for item in done or ():
-                block.closed[item] = tx.hash
+            if done is not None:
+                state.add(done)
+                block.did.add(done)
             nonce += 1
         self.blocks.append(block)
         for node in self.nodes:
@@ -164,59 +148,15 @@ class KeeperChain:
         for node in self.nodes:
             node.pool[nonce] = tx
 
-    # ------------------------------------------------------------ the escrow
-
-    def _execute(self, tx: Tx, now: int, closed: dict[Item, str]) -> list[Item] | None:
-        """What the transaction closes; None when it reverts."""
-        if tx.to != self.escrow:
-            return []
+    def _execute(self, tx: Tx, now: int, state: State) -> State | None:
+        """What the transaction adds; None when it reverts."""
+        if tx.to == self.address:
+            return State()
         try:
-            return self.call(tx.data, now, closed, ours=True)
+            done = self.escrow.call(tx.to, tx.data, now, state, ours=True)
         except RpcError:
             return None
-
-    def call(self, data: str, now: int, closed: dict[Item, str], *, ours: bool = False) -> list[Item]:
-        """The items that a call closes, by the contract's rules. Errors: RpcError when it reverts."""
-        done: list[Item] = []
-        for name, item in self.items_of(data):
-            if item in closed or item in done:
-                if name in {FINALIZE, TIMEOUT}:
-                    raise refusal("DealClosed", words.raw(item[0]), 0)
-                self.again += ours and bool(closed.get(item, "."))
-                continue
-            duties = self.deals[item[0]]
-            assert duties.how == name, f"{name} of a deal that is to be {duties.how}"
-            if now <= duties.due[item[1]]:
-                raise refusal("TooEarly", duties.due[item[1]], now)
-            done.append(item)
-        return done
-
-    def items_of(self, data: str) -> list[tuple[str, Item]]:
-        """(action, item) of a call that the keeper may make; AssertionError for any other."""
-        selector, body = data[:10], "0x" + data[10:]
-        if selector == SELECTOR["slashBatch"]:
-            found = words.result([f"{bindings.TrancheOf.ABI_TYPE}[]"], body)[0]
-            return [(SLASH, (words.hexed(deal[0]), tranche)) for deal, tranche in found]
-        if selector == SELECTOR["refundBatch"]:
-            found = words.result([f"{bindings.Deal.ABI_TYPE}[]"], body)[0]
-            return [(REFUND, (words.hexed(deal[0]), 0)) for deal in found]
-        assert selector == SELECTOR["multicall"], f"the keeper calls {selector}"
-        inner = [words.hexed(each) for each in words.result(["bytes[]"], body)[0]]
-        names = {SELECTOR["finalize"]: FINALIZE, SELECTOR["ruleTimeout"]: TIMEOUT}
-        return [(names[each[:10]], ("0x" + each[10:74], 0)) for each in inner]
-
-    def _view(self, call: str, closed: dict[Item, str]) -> bytes:
-        selector, deal_id = call[:10], "0x" + call[10:74]
-        duties = self.deals.get(deal_id)
-        tranches = range(len(duties.due) if duties else 0)
-        if selector == SELECTOR["progress"]:
-            return sum(1 << tranche for tranche in tranches if (deal_id, tranche) in closed).to_bytes(32, "big")
-        assert selector == SELECTOR["deals"], f"the keeper asks {selector}"
-        if duties is None:
-            return bytes(32)
-        if all((deal_id, tranche) in closed for tranche in tranches):
-            return OUTCOMES[duties.how].to_bytes(32, "big")
-        return bytes.fromhex(OPEN_DEAL)
+        return State(dict.fromkeys(done.closed, tx.hash), done.came)
 
     # ------------------------------------------------------------ JSON-RPC
 
@@ -292,23 +232,25 @@ class KeeperChain:
             return RpcError(RpcFault.UNKNOWN_BLOCK, "header not found")
         blocks = view[: number - FIRST + 1]
         if "from" in call:
-            return self._try(call["data"], blocks)
+            return self._try(call, blocks)
+        state = self.state(blocks)
+        if call["to"] not in self.escrows:
+            return f"0x{self.escrow.token_view(call['to'], call['data'], state):064x}"
         parts = words.result(["bytes[]"], "0x" + call["data"][10:])[0]
-        closed = self.closed(blocks)
-        return words.call("0x", ["bytes[]"], [[self._view(words.hexed(part), closed) for part in parts]])
+        return words.call("0x", ["bytes[]"], [[self.escrow.view(words.hexed(part), state) for part in parts]])
 
-    def _try(self, data: str, blocks: Sequence[Block]) -> Any:
+    def _try(self, call: dict[str, str], blocks: Sequence[Block]) -> Any:
         try:
-            self.call(data, blocks[-1].timestamp, self.closed(blocks))
+            self.escrow.call(call["to"], call["data"], blocks[-1].timestamp, self.state(blocks))
         except RpcError as error:
             return error
         return "0x"
 
     def _estimate(self, view: Sequence[Block], call: dict[str, str]) -> Any:
-        if call["to"] != self.escrow:
+        if call["to"] == self.address:
             return hex(21_000)
-        refused = self._try(call["data"], view)
-        gas = 21_000 + ITEM_GAS * len(self.items_of(call["data"]))
+        refused = self._try(call, view)
+        gas = 21_000 + ITEM_GAS * len(acts_of(call["data"]))
         return refused if isinstance(refused, RpcError) else hex(gas)
 
     def _send(self, node: Node, raw: bytes) -> Any:
@@ -355,10 +297,3 @@ def decoded(raw: bytes) -> Tx:
     return Tx(
         tx_hash, number(nonce, "big"), words.hexed(to), words.hexed(data), number(max_fee, "big"), number(tip, "big")
     )
-
-
-def refusal(name: str, *values: Any) -> RpcError:
-    """A revert with a contract's error."""
-    selector, parameters = next((each, told) for each, (error, told) in bindings.ERRORS.items() if error == name)
-    data = words.call(selector, [kind for _, kind in parameters], list(values)[: len(parameters)])
-    return RpcError(RpcFault.REVERTED, "execution reverted", data=data)
