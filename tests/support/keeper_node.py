@@ -218,19 +218,21 @@ class FakeNode:
 
     def fold(self, chain: Chain, *, final_depth: int = 3) -> None:
         """What the watcher would write: blocks, head, safe, final."""
-        Block.objects.filter(chain=chain, number__gt=self.number).update(canonical=False)
-        for number in range(11, self.number + 1):
-            held = Block.objects.filter(chain=chain, number=number, canonical=True).first()
-            if held is not None and held.hash == self.block_hash(number):
-                continue
-            Block.objects.filter(chain=chain, number=number).update(canonical=False)
-            Block.objects.create(
+        blocks = Block.objects.filter(chain=chain, canonical=True)
+        held = dict(blocks.values_list("number", "hash"))
+        new = [number for number in range(11, self.number + 1) if held.get(number) != self.block_hash(number)]
+        gone = [number for number in held if number > self.number]
+        blocks.filter(number__in=[*gone, *new]).update(canonical=False)
+        Block.objects.bulk_create(
+            Block(
                 chain=chain,
                 number=number,
                 hash=self.block_hash(number),
                 parent_hash=self.block_hash(number - 1),
                 timestamp=chain.head_time,
             )
+            for number in new
+        )
         Chain.objects.filter(pk=chain.pk).update(
             head_number=self.number,
             head_hash=self.block_hash(self.number),
