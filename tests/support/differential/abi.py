@@ -2,13 +2,16 @@
 
 import dataclasses
 from functools import lru_cache
+from types import ModuleType
 from typing import Any
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
-from escrow.contracts import bindings, hashing, words
+from escrow.contracts import bindings, hashing, rights_bindings, words
+from escrow.contracts.events import EVENTS
 from otc.stack import anvil
+from points.domain import merkle
 from tests.support import model
 from tests.support.differential import signing
 
@@ -21,17 +24,25 @@ TYPES = {
 }
 PERMIT = "Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
 TOKEN_NAME = "WEIRD"  # what the token calls itself
-TOKEN_ERRORS = {
-    "ERC20InsufficientBalance(address,uint256,uint256)": ("sender", "balance", "needed"),
-    "ERC20InsufficientAllowance(address,uint256,uint256)": ("spender", "allowance", "needed"),
-}
-ERRORS = bindings.ERRORS | {
-    "0x" + keccak(text=text)[:4].hex(): (
-        text.split("(")[0],
-        tuple(zip(names, ("address", "uint256", "uint256"), strict=True)),
-    )
-    for text, names in TOKEN_ERRORS.items()
-}
+TOKEN_ERRORS = (
+    "ERC20InsufficientBalance(address,uint256,uint256)",
+    "ERC20InsufficientAllowance(address,uint256,uint256)",
+    "ERC721NonexistentToken(uint256)",
+    "ERC721InsufficientApproval(address,uint256)",
+    "ERC721IncorrectOwner(address,uint256,address)",
+    "ERC1155InsufficientBalance(address,uint256,uint256,uint256)",
+    "ERC1155MissingApprovalForAll(address,address)",
+    "ERC1155InvalidReceiver(address)",
+)
+ERRORS = bindings.ERRORS | rights_bindings.ERRORS
+
+
+def _declared(text: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    name, kinds = text[:-1].split("(")
+    return name, tuple((str(place), kind) for place, kind in enumerate(kinds.split(",")))
+
+
+ERRORS |= {"0x" + keccak(text=text)[:4].hex(): _declared(text) for text in TOKEN_ERRORS}
 
 
 def to_binding(struct: Any) -> Any:
@@ -59,6 +70,14 @@ class ChainNames:
     def deal_id(self, offer: str, filled_before: int) -> str:
         return hashing.deal_id(offer, filled_before)
 
+    @staticmethod
+    def leaf(right: int) -> str:
+        return words.hexed(merkle.id_leaf(right))
+
+    @staticmethod
+    def parent(one: str, other: str) -> str:
+        return words.hexed(merkle.node(words.raw(one), words.raw(other)))
+
 
 # ---------------------------------------------------------------------- calls
 
@@ -77,50 +96,43 @@ def permit_digest(permit: model.Permit, owner: str) -> str:
     return "0x" + keccak(b"\x19\x01" + domain + body).hex()
 
 
-def _argument(value: Any) -> Any:
+def _argument(contract: ModuleType, value: Any) -> Any:
     if value is None:
         return b""
     if isinstance(value, model.Signature):
         return sign(value.signer, value.content)
     if isinstance(value, list):
-        return [_argument(item) for item in value]
+        return [_argument(contract, item) for item in value]
     if isinstance(value, tuple):
-        return getattr(bindings, type(value).__name__)(*map(_argument, value))
+        return getattr(contract, type(value).__name__)(*(_argument(contract, item) for item in value))
     return value
 
 
-def calldata(function: str, caller: str, arguments: tuple) -> str:
-    """The call of the escrow as 0x-hex."""
+def calldata(contract: ModuleType, function: str, caller: str, arguments: tuple) -> str:
+    """The call of an escrow as 0x-hex. `contract`: its bindings."""
     if function == "multicall":
         return bindings.encode_multicall(
-            [bytes.fromhex(calldata(name, caller, tuple(rest))[2:]) for name, *rest in arguments[0]]
+            [bytes.fromhex(calldata(contract, name, caller, tuple(rest))[2:]) for name, *rest in arguments[0]]
         )
     if function == "deposit_with_permit":
         *plain, permit = arguments
         signature = sign(permit.signer, permit_digest(permit, caller))
         r, s = ("0x" + signature[start : start + 32].hex() for start in (0, 32))
         return bindings.encode_deposit_with_permit(*plain, permit.deadline, signature[64], r, s)
-    return getattr(bindings, f"encode_{function}")(*map(_argument, arguments))
+    return getattr(contract, f"encode_{function}")(*(_argument(contract, value) for value in arguments))
 
 
 def token_calldata(function: str, arguments: tuple) -> str:
-    """A call of a token's, by its holder or its issuer."""
-    kinds = {
-        "mint(address,uint256)": ["address", "uint256"],
-        "approve(address,uint256)": ["address", "uint256"],
-        "list(address,bool)": ["address", "bool"],
-        "set(uint256,uint256,bool,bool,bool)": ["uint256", "uint256", "bool", "bool", "bool"],
-        "strike(address,bytes)": ["address", "bytes"],
-    }
-    signature = next(text for text in kinds if text.startswith(f"{function}("))
-    return "0x" + (keccak(text=signature)[:4] + encode(kinds[signature], arguments)).hex()
+    """A call of a token's, by its holder or its issuer. `function`: with its types."""
+    kinds = function[:-1].split("(")[1].split(",")
+    return "0x" + (keccak(text=function)[:4] + encode(kinds, arguments)).hex()
 
 
 # ---------------------------------------------------------------------- answers
 
 
 def event_of(log: dict[str, Any]) -> model.Event:
-    decoded = bindings.decode_event(log["topics"], log["data"])
+    decoded = EVENTS[log["topics"][0]].decode(log["topics"], log["data"])
     fields = {}
     for field in dataclasses.fields(decoded):
         value = getattr(decoded, field.name)

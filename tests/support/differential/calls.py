@@ -29,6 +29,8 @@ from tests.support.model.structs import (
 
 
 class Calls(KeyCalls):
+    BUNDLED = ("withdraw", "cancel", "bump_epoch", "deposit", "deliver", "slash", "set_auto_deliver", "refund", "fill")
+
     # ------------------------------------------------------------ funds
 
     def _amount(self, token: str, user: str) -> int:
@@ -67,17 +69,6 @@ class Calls(KeyCalls):
         return caller, (token, amount, self.one(*[self.person()] * 12, ZERO, self.world.address))
 
     def multicall(self) -> Call:
-        names = (
-            "withdraw",
-            "cancel",
-            "bump_epoch",
-            "deposit",
-            "deliver",
-            "slash",
-            "set_auto_deliver",
-            "refund",
-            "fill",
-        )
         caller, calls = self.person(), []
         if self.luck(0.25):
             found = self.transfer_position()
@@ -89,7 +80,7 @@ class Calls(KeyCalls):
                 calls = [("transfer_position", deal, side, to, ref)]
                 calls.append(("transfer_position", moved, self.one(side, other), self.person(), ref))
         for _ in range(self.one(0, 1, 1, 2) if not calls else 0):
-            name = self.one(*names)
+            name = self.one(*self.BUNDLED)
             found = getattr(self, name)()
             if found:
                 caller = found[0] if not calls or self.luck(0.2) else caller

@@ -3,10 +3,8 @@
 import random
 from collections.abc import Iterator
 
-from tests.support.differential import abi
 from tests.support.differential.calls import Calls
 from tests.support.differential.world import GENESIS, Action, World
-from tests.support.model import FUNCTIONS
 from tests.support.model.structs import CANCEL_PROPOSED, CLAIMED, MAX_WORD, OPEN, PENDING, PROPOSED, ZERO
 from tests.support.model.tokens import Behaviour
 
@@ -61,10 +59,12 @@ STRIKES = (("bump_epoch",), ("collect_fees", 0), ("withdraw", 0, 1, 0))
 
 
 class Driver(Calls):
+    WEIGHTS = WEIGHTS
+
     def __init__(self, seed: int, world: World) -> None:
         super().__init__(random.Random(seed), world, GENESIS + 1000)  # noqa: S311  # the seed must give the same calls again
-        self._names = list(WEIGHTS)
-        self._weights = list(WEIGHTS.values())
+        self._names = list(self.WEIGHTS)
+        self._weights = list(self.WEIGHTS.values())
         self._before = world.counts.copy()
 
     def next(self) -> Action:
@@ -82,15 +82,14 @@ class Driver(Calls):
     def _unseen(self, answer: str) -> list[str]:
         """Functions that nobody got that answer from in this run."""
         counts, before = self.world.counts, self._before
-        return [name for name in FUNCTIONS if counts[name, answer] == before[name, answer]]
+        return [name for name in self.world.functions if counts[name, answer] == before[name, answer]]
 
     def _ready(self) -> list[str]:
         """What somebody waits for now."""
         claims = [state.claim for state in self.open_deals() if state.claim]
         found = [] if len(self.trading()) > 1 else ["create_market", "fill"]
         if self.deliverable():
-            found += ["deliver", "deliver", "deliver_batch"]
-            found += ["deliver_for", "deliver_for"] if self.approved() else ["set_auto_deliver"]
+            found += self._deliveries()
         if self.attestable():
             found += ["attest", "attest", "dispute"]
         waiting = [claim for claim in claims if claim.until >= self.now]
@@ -109,13 +108,19 @@ class Driver(Calls):
             found += ["extend", "extend", "veto"] if self.luck(0.2) else []
         return found
 
+    def _deliveries(self) -> list[str]:
+        """What somebody may want to do when something can be delivered."""
+        return ["deliver", "deliver", "deliver_batch"] + (
+            ["deliver_for", "deliver_for"] if self.approved() else ["set_auto_deliver"]
+        )
+
     def _issuer(self) -> Action:
         """A token's issuer turns a switch, or a holder changes his approval."""
         poor = self.any_of(self.poor_disputers()) if self.luck(0.5) else None
         if poor:
             holder, token = poor[0], poor[1].deal.pay_token
             return Action("approve", holder, self.now, (self.world.address, self.one(0, 0, 1, MAX_WORD)), token)
-        token = self.one(*self.world.tokens[1:], self.world.tokens[3])
+        token = self.one(*self.world.tokens[1:], self.world.tokens[-1])
         issuer, act = self.person(), self.one("set", "set", "list", "strike", "approve")
         rule = self.model.tokens[token].behaviour
         if act == "set":
@@ -129,7 +134,7 @@ class Driver(Calls):
             return Action("list", issuer, self.now, (account, on), token)
         if act == "strike":
             name, *rest = self.one(*STRIKES)
-            payload = abi.calldata(name, issuer, tuple(token if place == 0 else place for place in rest))
+            payload = self.world.calldata(name, issuer, *(token if place == 0 else place for place in rest))
             target = ZERO if rule.reenters else self.world.address
             return Action("strike", issuer, self.now, (target, bytes.fromhex(payload[2:])), token)
         return Action(

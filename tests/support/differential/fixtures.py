@@ -8,7 +8,7 @@ from escrow.contracts import build
 
 SOURCE = "../../tests/support/differential/Fixtures.sol"
 STORED = Path(__file__).with_name("fixtures.json")
-NAMES = ("ModelToken", "Lens")
+NAMES = ("ModelToken", "ModelPasses", "ModelKeys", "ModelBoth", "ModelChameleon", "Lens")
 
 
 def _digest() -> str:

@@ -40,6 +40,7 @@ class View:
         for state in escrow.deals.values():
             self._deal(state)
         self._offers()
+        self._deliveries()
 
     def _ask(self, target: str, view: str, arguments: tuple, *expected: str | int | bool, over: bool = False) -> None:
         asked = record(target, view, len(expected), *map(word, arguments))
@@ -118,8 +119,12 @@ class View:
             self._ask(me, "nonces(address,uint256)", (person, number), bits, over=True)
         for person in self._people:
             self._ask(me, "epochs(address)", (person,), escrow.epochs.get(person, 0))
-        for (seller, market, token), amount in escrow.auto_deliver.items():
-            self._ask(me, "autoDeliver(address,bytes32,address)", (seller, market, token), amount, over=True)
+
+    def _deliveries(self) -> None:
+        """What deliveries alone leave behind."""
+        for (seller, market, token), amount in self._escrow.auto_deliver.items():
+            asked = (seller, market, token)
+            self._ask(self._escrow.address, "autoDeliver(address,bytes32,address)", asked, amount, over=True)
 
 
 CONFIG = ("owner", "pending_owner", "guardian", "fee_recipient", "fee_bps", "paused_until")

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from tests.support.differential.world import ACTORS, DECIMALS, World
+from tests.support.differential.world import ACTORS, World
 from tests.support.model.deals import due
 from tests.support.model.state import DealState, Market
 from tests.support.model.structs import (
@@ -66,7 +66,7 @@ class Subjects:
 
     def scale(self, token: str) -> int:
         """One whole token in base units."""
-        return 10 ** dict(zip(self.world.tokens, DECIMALS, strict=True)).get(token, 6)
+        return 10 ** self.world.decimals.get(token, 6)
 
     def free(self, token: str, user: str) -> int:
         return self.model.balances.get((token, user), 0)

@@ -24,13 +24,14 @@ class Trial:
     world: World
     steps: int
     watcher: Watcher | None = None
+    driver: type[Driver] = Driver
     done: list[Action] = field(default_factory=list)
 
     def run(self, seed: int) -> None:
         """Errors: MismatchError with the seed and the shortened sequence."""
         self._begin()
         self.done = []
-        driver = Driver(seed, self.world)
+        driver = self.driver(seed, self.world)
         sending = random.Random(seed)  # noqa: S311  # as above
         try:
             for _ in range(self.steps):

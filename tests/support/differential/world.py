@@ -5,11 +5,12 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from itertools import count
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 from eth_abi.abi import encode
 
-from escrow.contracts import build
+from escrow.contracts import bindings, build
 from otc.stack import anvil as published
 from tests.support import model
 from tests.support.anvil import Anvil
@@ -53,8 +54,22 @@ def shipped(name: str) -> str:
     return json.loads((build.HERE / "artifacts" / f"{name}.json").read_text())["bytecode"]
 
 
+TOKEN_CALLS = {
+    "mint": "mint(address,uint256)",
+    "approve": "approve(address,uint256)",
+    "list": "list(address,bool)",
+    "set": "set(uint256,uint256,bool,bool,bool)",
+    "strike": "strike(address,bytes)",
+}
+
+
 class World:
     """`reset()` brings both back to the beginning, which is what `opening` did."""
+
+    contract: ClassVar[str] = "OTCEscrow"
+    bindings: ClassVar[ModuleType] = bindings
+    functions: ClassVar[tuple[str, ...]] = model.FUNCTIONS
+    view: ClassVar[type[View]] = View
 
     def __init__(self, anvil: Anvil) -> None:
         self.node = Node(anvil.url)
@@ -68,12 +83,13 @@ class World:
         self._time = GENESIS - 100
         code = fixtures()
         lens = self._create(code["Lens"])
-        tokens = [self._create(code["ModelToken"], ["uint8"], [decimals]) for decimals in DECIMALS]
+        tokens = self._create_tokens(code)
         owners = list(ACTORS[:2])
         wallet = self._create(shipped("DemoWallet"), ["address[]", "uint256"], [owners, 1])
         trio = list(ACTORS[:3])  # owner, global guardian, fee recipient
-        self.address = self._create(shipped("OTCEscrow"), ["address"] * 3, trio)
+        self.address = self._create(shipped(self.contract), ["address"] * 3, trio)
         self.lens, self.tokens, self.wallet = lens, tokens, wallet
+        self.decimals = dict(zip(tokens, DECIMALS, strict=False))
         self.people = (*ACTORS, wallet)
         for person in self.people:
             self.node.rpc("anvil_impersonateAccount", person)
@@ -104,23 +120,28 @@ class World:
         for token in self.tokens[:2]:
             yield Action("set_pay_token", ACTORS[0], next(now), (token, True))
         yield Action("set_fee", ACTORS[0], next(now), (37,))
-        for token, decimals in zip(self.tokens, DECIMALS, strict=True):
+        for token, decimals in self.decimals.items():
             for person in self.people:
                 yield Action("mint", person, next(now), (person, 10 ** (12 + decimals)), token)
                 yield Action("approve", person, next(now), (self.address, model.MAX_WORD), token)
                 if token in self.tokens[:2]:
                     yield Action("deposit", person, next(now), (token, 10 ** (4 + decimals), person))
 
-    def _fresh_model(self) -> model.Escrow:
-        return model.Escrow(
-            address=self.address,
-            owner=ACTORS[0],
-            guardian=ACTORS[1],
-            fee_recipient=ACTORS[2],
-            names=abi.ChainNames(self.address),
-            tokens=[model.Token(address) for address in self.tokens],
-            wallets={self.wallet: frozenset(ACTORS[:2])},
-        )
+    def _create_tokens(self, code: dict[str, str]) -> list[str]:
+        return [self._create(code["ModelToken"], ["uint8"], [decimals]) for decimals in DECIMALS]
+
+    def _fresh_model(self) -> Any:
+        return model.Escrow(tokens=[model.Token(address) for address in self.tokens], **self._model_fields())
+
+    def _model_fields(self) -> dict[str, Any]:
+        return {
+            "address": self.address,
+            "owner": ACTORS[0],
+            "guardian": ACTORS[1],
+            "fee_recipient": ACTORS[2],
+            "names": abi.ChainNames(self.address),
+            "wallets": {self.wallet: frozenset(ACTORS[:2])},
+        }
 
     def _create(self, code: str, kinds: tuple | list = (), values: tuple | list = ()) -> str:
         data = code + encode(kinds, values).hex()
@@ -166,14 +187,22 @@ class World:
 
     def _transaction(self, action: Action) -> dict[str, str]:
         if action.token:
-            arguments = action.arguments
-            if action.function == "set":
-                rule = arguments[0]
-                arguments = (rule.fee_bps, rule.extra_bps, rule.fails, rule.silent, rule.paused)
-            to, data = action.token, abi.token_calldata(action.function, arguments)
+            to, data = action.token, abi.token_calldata(*self._outside_call(action))
         else:
-            to, data = self.address, abi.calldata(action.function, action.caller, action.arguments)
+            to, data = self.address, self.calldata(action.function, action.caller, *action.arguments)
         return {"from": action.caller, "to": to, "data": data, "gas": GAS}
+
+    def calldata(self, function: str, caller: str, *arguments: Any) -> str:
+        """Of a call of the escrow."""
+        return abi.calldata(self.bindings, function, caller, arguments)
+
+    def _outside_call(self, action: Action) -> tuple[str, tuple]:
+        """What `action` calls of a token: the function with its types, and the arguments."""
+        arguments = action.arguments
+        if action.function == "set":
+            rule = arguments[0]
+            arguments = (rule.fee_bps, rule.extra_bps, rule.fails, rule.silent, rule.paused)
+        return TOKEN_CALLS[action.function], arguments
 
     def _turn(self, action: Action) -> None:
         """What people and issuers do with a token itself."""
@@ -229,7 +258,7 @@ class World:
     def _compare(self, action: Action, *, whole: bool = False) -> None:
         """The views of the contract against the model; with `whole`, and each eighth time, those of what is over too."""
         self._compared += 1
-        view = View(self.model, self.people, self._known, whole=whole or self._compared % 8 == 0)
+        view = self.view(self.model, self.people, self._known, whole=whole or self._compared % 8 == 0)
         answer = self._look(view, hashed=True)
         if answer != view.digest():
             differences = "\n".join(view.differences(self._look(view, hashed=False)))

@@ -1,13 +1,18 @@
-"""The whole escrow, and the list of its functions."""
+"""The two escrows, and the lists of their functions."""
 
 from tests.support.model.admin import Admin
 from tests.support.model.attestations import Attestations
 from tests.support.model.delivery import TokenDelivery
 from tests.support.model.positions import Positions
+from tests.support.model.rights import RightDelivery
 
 
 class Escrow(Admin, Positions, TokenDelivery, Attestations):
     """OTCEscrow.sol, in plain Python."""
+
+
+class RightsEscrow(Admin, Positions, RightDelivery, Attestations):
+    """RightsEscrow.sol, in plain Python."""
 
 
 FUNCTIONS = (
@@ -21,3 +26,5 @@ FUNCTIONS = (
     *("set_fee", "set_pay_token", "set_guardian", "set_fee_recipient", "pause_entry", "collect_fees"),
     *("transfer_ownership", "accept_ownership", "renounce_ownership"),
 )
+OF_TOKENS = ("deliver_batch", "set_auto_deliver", "deliver_for")
+RIGHTS_FUNCTIONS = (*(name for name in FUNCTIONS if name not in OF_TOKENS), "withdraw_right")

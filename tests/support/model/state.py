@@ -10,6 +10,7 @@ from tests.support.model.structs import (
     Key,
     MarketTerms,
     Names,
+    Rights,
     SettlementTerms,
     Signature,
 )
@@ -17,6 +18,7 @@ from tests.support.model.structs import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tests.support.model.pieces import Collection
     from tests.support.model.tokens import Token
 
 
@@ -54,6 +56,13 @@ class Claim(NamedTuple):
     appeals: int = 0
 
 
+class Kept(NamedTuple):
+    """Pieces of a right that wait for a user; they go out by the standard that the last of them came in by."""
+
+    amount: int = 0
+    semi_fungible: bool = False
+
+
 class DealState(NamedTuple):
     """A deal by its id. `deal` is the pre-image that holds now; `outcome` is PENDING while it is open.
 
@@ -86,12 +95,14 @@ class State:
         fee_recipient: str,
         names: Names,
         tokens: "Iterable[Token]" = (),
+        collections: "Iterable[Collection]" = (),
         wallets: dict[str, frozenset[str]] | None = None,
     ) -> None:
         self.address, self.names = address, names
         self.tokens = {token.address: token for token in tokens}
+        self.collections = {collection.address: collection for collection in collections}
         self.wallets = wallets or {}  # contract wallets, each with the keys of which one signs for it
-        self.code = {address, *self.tokens, *self.wallets}  # addresses with code
+        self.code = {address, *self.tokens, *self.collections, *self.wallets}  # addresses with code
         self.balances: dict[tuple[str, str], int] = {}
         self.fees: dict[str, int] = {}
         self.liabilities: dict[str, int] = {}
@@ -101,6 +112,8 @@ class State:
         self.markets: dict[Key, Market] = {}
         self.deals: dict[Key, DealState] = {}
         self.auto_deliver: dict[tuple[str, Key, str], int] = {}
+        self.rights_of: dict[Key, Rights] = {}  # as last proposed
+        self.kept: dict[tuple[str, int, str], Kept] = {}  # by token, right and user
         self.pay_tokens: dict[str, bool] = {}
         self.config: dict[str, Any] = {
             "owner": owner,
@@ -123,6 +136,8 @@ class State:
         "markets",
         "deals",
         "auto_deliver",
+        "rights_of",
+        "kept",
         "pay_tokens",
         "config",
     )
@@ -143,14 +158,16 @@ class State:
     def save(self) -> tuple:
         """Everything, for `load`."""
         storage = {name: getattr(self, name).copy() for name in self.STORAGE}
-        return storage, {address: token.save() for address, token in self.tokens.items()}
+        outside = self.tokens | self.collections
+        return storage, {address: contract.save() for address, contract in outside.items()}
 
     def load(self, saved: tuple) -> None:
-        storage, tokens = saved
+        storage, contracts = saved
         for name, content in storage.items():
             setattr(self, name, content.copy())
-        for address, content in tokens.items():
-            self.tokens[address].load(content)
+        outside = self.tokens | self.collections
+        for address, content in contracts.items():
+            outside[address].load(content)
 
     def emit(self, event: str, **fields: Any) -> None:
         self.events.append(Event(event, fields))

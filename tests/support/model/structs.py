@@ -144,6 +144,22 @@ class Delivery(NamedTuple):
     amount: int
 
 
+class Rights(NamedTuple):
+    """Which pieces of a settlement token count. `ids_root` NO_WORD: any; else the root over the names of the allowed ids."""
+
+    ids_root: Key
+    semi_fungible: bool
+
+
+class RightsDelivery(NamedTuple):
+    deal: Deal
+    to_escrow: bool
+    tranche: int
+    ids: list[int]
+    amounts: list[int]
+    proofs: list[list[Key]]
+
+
 class TrancheOf(NamedTuple):
     deal: Deal
     tranche: int
@@ -158,6 +174,12 @@ class Names(Protocol):
     def deal_id(self, offer: Key, filled_before: int) -> Key:
         """Of the fill that found `filled_before` units of the offer filled."""
 
+    def leaf(self, right: int) -> Key:
+        """Of an id among others."""
+
+    def parent(self, one: Key, other: Key) -> Key:
+        """Of two names, in whichever order."""
+
 
 class PlainNames:
     """A struct is its own name: the rules need no hash."""
@@ -167,3 +189,9 @@ class PlainNames:
 
     def deal_id(self, offer: Key, filled_before: int) -> Key:
         return ("deal", offer, filled_before)
+
+    def leaf(self, right: int) -> Key:
+        return ("right", right)
+
+    def parent(self, one: Key, other: Key) -> Key:
+        return ("parent", frozenset({one, other}))

@@ -54,21 +54,25 @@ class Token:
         self.allowances[owner, permit.spender] = permit.amount
 
     def transfer(self, sender: str, to: str, amount: int) -> None:
-        self._move(sender, to, amount)
+        self.move(sender, to, amount)
         if self.behaviour.fails:
             raise Refused("SafeERC20FailedOperation", self.address)
 
     def transfer_from(self, spender: str, owner: str, to: str, amount: int) -> None:
         if self.behaviour.fails:
             raise Refused("SafeERC20FailedOperation", self.address)
+        self.spend(spender, owner, amount)
+        self.move(owner, to, amount)
+
+    def spend(self, spender: str, owner: str, amount: int) -> None:
+        """Of the allowance."""
         allowed = self.allowances.get((owner, spender), 0)
         if allowed < amount:
             raise Refused("ERC20InsufficientAllowance", spender, allowed, amount)
         if allowed != MAX_WORD:
             self.allowances[owner, spender] = allowed - amount
-        self._move(owner, to, amount)
 
-    def _move(self, sender: str, to: str, amount: int) -> None:
+    def move(self, sender: str, to: str, amount: int) -> None:
         rule = self.behaviour
         if rule.paused or sender in self.listed or to in self.listed:
             raise Refused("Error", "refused by the issuer")
