@@ -17,32 +17,21 @@ contract InvariantsTest is Trading {
         WeirdToken weird = new WeirdToken();
         drop = weird;
         traders = new Settlers{value: 1 ether}(escrow, pay, weird, owner, nobody(), keyOf("attestor"));
-        begin(traders);
-    }
-
-    function targetContracts() external view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(traders);
-    }
-
-    function targetSelectors() external view returns (Selectors[] memory) {
         Weight[] memory more = new Weight[](4);
         more[0] = Weight(traders.tax.selector, 1);
         more[1] = Weight(traders.deliver.selector, 4);
         more[2] = Weight(traders.setAutoDeliver.selector, 2);
         more[3] = Weight(traders.deliverFor.selector, 3);
-        return weighed(traders, more);
+        begin(traders, more);
     }
 
     /// forge-config: default.fuzz.seed = "0x01"
-    /// forge-config: deep.fuzz.seed = "0x81"
     function invariant_all_of_them_one() external view {
         solvent();
     }
 
     /// @dev The same with another seed: one for each of two cores.
     /// forge-config: default.fuzz.seed = "0x02"
-    /// forge-config: deep.fuzz.seed = "0x82"
     function invariant_all_of_them_two() external view {
         solvent();
     }

@@ -18,23 +18,13 @@ contract RightsInvariantsTest is RightsVenue, Trading {
         WeirdToken weird = new WeirdToken();
         drop = weird;
         traders = new RightsSettlers{value: 1 ether}(escrow, pay, weird, owner, nobody(), keyOf("attestor"));
-        begin(traders);
-    }
-
-    function targetContracts() external view returns (address[] memory targets) {
-        targets = new address[](1);
-        targets[0] = address(traders);
-    }
-
-    function targetSelectors() external view returns (Selectors[] memory) {
         Weight[] memory more = new Weight[](2);
         more[0] = Weight(traders.deliver.selector, 8);
         more[1] = Weight(traders.withdrawRight.selector, 3);
-        return weighed(traders, more);
+        begin(traders, more);
     }
 
     /// forge-config: default.fuzz.seed = "0x03"
-    /// forge-config: deep.fuzz.seed = "0x83"
     function invariant_all_of_them_with_rights() external view {
         solvent();
     }

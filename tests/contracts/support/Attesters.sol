@@ -15,42 +15,43 @@ abstract contract Attesters is Movers {
 
     function attest(uint256 which, uint256 units) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _attestable);
+        Position storage p = _pick(which, _attestable);
         Venture storage v = _ventures[p.market];
         IEscrow.Attestation memory a;
         a.deal = escrow.dealHash(p.deal);
-        units = _mix(units);
         a.units = units % 4 == 0 ? p.deal.units : (units >> 8) % (p.deal.units + 2);
         a.validUntil = block.timestamp;
         bytes memory signature = _signWith(_attestorKey, escrow.attestationHash(a));
         bool must = v.terms.settlement == 1 && _inWindow(p, 0) && a.units != 0 && a.units <= p.deal.units;
+        ++made;
         try escrow.attest(p.deal, v.terms, a, signature) {
             _judge(true, must);
             if (!_isFinal(v)) revert Broken(10, "before FINAL");
-            (p.phase, p.until, p.attested) = (1, block.timestamp + v.terms.challenge, a.units);
+            (p.phase, p.until, p.attested) = (1, uint64(block.timestamp + v.terms.challenge), a.units);
             ++done[IEscrow.attest.selector];
         } catch {
             _judge(false, must);
         }
     }
 
-    function dispute(uint256 which, uint8 who) external watched {
+    function dispute(uint256 which, uint256 who) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _attestable);
+        Position storage p = _pick(which, _attestable);
         Venture storage v = _ventures[p.market];
-        address by = who % 8 == 0 ? users[which % USERS] : who % 2 == 0 ? p.deal.buyer : p.deal.seller;
+        address by = who % 8 == 0 ? users[(who >> 8) % USERS] : who % 2 == 0 ? p.deal.buyer : p.deal.seller;
         uint256 bond = p.deal.payment * v.terms.bondBps / 10_000;
         bool must = _disputable(p, by); // what is missing of the bond comes from the wallet
-        vm.prank(by);
+        _as(by);
         try escrow.dispute(p.deal, v.terms, bytes32(which)) {
             _judge(true, must);
             if (!_isFinal(v)) revert Broken(10, "before FINAL");
             _signs(by);
-            free[address(pay)][by] -= bond < free[address(pay)][by] ? bond : free[address(pay)][by];
+            uint256 has = _free(address(pay), by);
+            _debit(address(pay), by, bond < has ? bond : has);
             locked[address(pay)] += bond;
             p.locked += bond;
             p.phase = by == p.deal.buyer ? 2 : 3;
-            (p.until, p.bondBps) = (block.timestamp + v.terms.arbitrationWindow, v.terms.bondBps);
+            (p.until, p.bondBps) = (uint64(block.timestamp + v.terms.arbitrationWindow), v.terms.bondBps);
             ++done[IEscrow.dispute.selector];
         } catch {
             _judge(false, must);
@@ -66,11 +67,12 @@ abstract contract Attesters is Movers {
 
     function finalize(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _finalize(_pick(_mix(which), _unfinished));
+        _finalize(_pick(which, _unfinished));
     }
 
     function _finalize(Position storage p) internal {
         bool must = p.outcome == 0 && p.phase == 1 && block.timestamp > p.until;
+        ++made;
         try escrow.finalize(p.deal) {
             _judge(true, must);
             uint256 paid = p.deal.payment * p.attested / p.deal.units;
@@ -85,12 +87,12 @@ abstract contract Attesters is Movers {
     }
 
     function rule(uint256 which, uint256 toSeller) external watched {
-        if (_positions.length == 0 || _mix(which) % 3 != 0) return; // else no arbitrator would ever be late
-        Position storage p = _pick(_mix(which), _disputed);
+        if (_positions.length == 0 || which % 3 != 0) return; // else no arbitrator would ever be late
+        Position storage p = _pick(which, _disputed);
         Venture storage v = _ventures[p.market];
-        toSeller = _mix(toSeller) % (p.locked + 2);
+        toSeller = toSeller % (p.locked + 2);
         bool must = p.outcome == 0 && p.phase >= 2 && block.timestamp <= p.until && toSeller <= p.locked;
-        vm.prank(v.terms.arbitrator);
+        _as(v.terms.arbitrator);
         try escrow.rule(p.deal, v.terms, toSeller) {
             _judge(true, must);
             _paid(p, p.locked - toSeller, toSeller, 0);
@@ -103,10 +105,10 @@ abstract contract Attesters is Movers {
 
     function appeal(uint256 which) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _disputed);
+        Position storage p = _pick(which, _disputed);
         Venture storage v = _ventures[p.market];
         bool must = p.outcome == 0 && p.phase >= 2 && block.timestamp <= p.until && p.appeals < 3;
-        vm.prank(v.terms.arbitrator);
+        _as(v.terms.arbitrator);
         try escrow.appeal(p.deal, v.terms) {
             _judge(true, must);
             ++p.appeals;
@@ -119,11 +121,12 @@ abstract contract Attesters is Movers {
 
     function ruleTimeout(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _ruleTimeout(_pick(_mix(which), _unruled));
+        _ruleTimeout(_pick(which, _unruled));
     }
 
     function _ruleTimeout(Position storage p) internal {
         bool must = p.outcome == 0 && p.phase >= 2 && block.timestamp > p.until;
+        ++made;
         try escrow.ruleTimeout(p.deal) {
             _judge(true, must);
             uint256 bond = _bond(p);

@@ -8,12 +8,13 @@ import {IEscrow} from "./Venue.sol";
 abstract contract Enders is Listers {
     function slash(uint256 which, uint256 tranche) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _overdue);
-        _slash(p, _trancheOf(p, _mix(tranche)));
+        Position storage p = _pick(which, _overdue);
+        _slash(p, _trancheOf(p, tranche));
     }
 
     function _slash(Position storage p, uint256 tranche) internal {
         bool must = _canSlash(p, tranche);
+        ++made;
         try escrow.slash(p.deal, tranche) {
             _judgeTime(true, must);
             if (!_isFinal(_ventures[p.market])) revert Broken(10, "before FINAL");
@@ -34,11 +35,12 @@ abstract contract Enders is Listers {
 
     function refund(uint256 which) external watched {
         if (_positions.length == 0) return;
-        _refund(_pick(_mix(which), _refundable));
+        _refund(_pick(which, _refundable));
     }
 
     function _refund(Position storage p) internal {
         bool must = p.outcome == 0 && _refundable(p);
+        ++made;
         try escrow.refund(p.deal) {
             _judge(true, must);
             _paid(p, p.deal.payment, p.deal.collateral, 0);
@@ -50,17 +52,19 @@ abstract contract Enders is Listers {
     }
 
     /// @dev With what this ledger says is left in the deal; now and then with one more, which must fail.
-    function mutualClose(uint256 which, uint256 toBuyer, bool one) external watched {
+    function mutualClose(uint256 which, uint256 toBuyer, uint256 coin) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _any);
+        Position storage p = _pick(which, _any);
         IEscrow.Close memory c;
         c.deal = escrow.dealHash(p.deal);
-        c.toBuyer = _mix(toBuyer) % (p.locked + 1);
+        c.toBuyer = toBuyer % (p.locked + 1);
+        bool one = coin % 2 == 0;
         c.toSeller = p.locked - c.toBuyer + (one ? 1 : 0);
         c.deadline = type(uint256).max;
         bytes32 hash = escrow.closeHash(c);
         (bytes memory a, bytes memory b) = (_sign(p.deal.buyer, hash), _sign(p.deal.seller, hash));
         bool must = p.outcome == 0 && !one;
+        ++made;
         try escrow.mutualClose(p.deal, c, a, b) {
             _judge(true, must);
             _paid(p, c.toBuyer, c.toSeller, 0);

@@ -2,39 +2,42 @@
 pragma solidity ^0.8.30;
 
 import {LogBook} from "./LogBook.sol";
+import {Pockets} from "./Pockets.sol";
 import {WeirdToken, Token} from "./Tokens.sol";
 import {IEscrow, IVenue} from "./Venue.sol";
+import {vm} from "./Vm.sol";
 
 /// @title A ledger that is kept without asking the escrow: what every balance must be, and what must be possible now.
 /// @dev Beside it stands the LogBook, which knows the logs only. Both must agree with the escrow after every call (Watch).
-abstract contract Ledger is LogBook {
+abstract contract Ledger is LogBook, Pockets {
     /// @dev The number is that of docs/protocol.md.
     error Broken(uint256 invariant, string what);
 
     struct Position {
         IEscrow.Deal deal;
-        uint256 market;
         uint256 locked; // payment, collateral and bond that nothing has paid out yet
         uint256 fee; // paid so far
-        uint256 outcome; // 0 while open
-        uint256 resolved; // bits of tranches
-        bool slashed;
-        uint256 phase;
-        uint256 until;
         uint256 attested; // units
-        uint256 bondBps;
-        uint256 appeals;
-        uint256 place; // in `_open`
+        // one word, which the search for a deal that fits reads
+        uint32 market;
+        uint32 place; // in `_open`
+        uint8 outcome; // 0 while open
+        bool slashed;
         bool summed; // its slices were added up
+        uint8 phase;
+        uint8 appeals;
+        uint16 bondBps;
+        uint64 until;
+        uint64 resolved; // bits of tranches
     }
 
     struct Venture {
         IEscrow.MarketTerms terms;
         bytes32 id;
         uint8 status;
-        uint256 proposedAt;
-        uint256 cancelAt;
-        uint256 firstWindow;
+        uint64 proposedAt;
+        uint64 cancelAt;
+        uint64 firstWindow;
         IEscrow.SettlementTerms s;
     }
 
@@ -43,6 +46,7 @@ abstract contract Ledger is LogBook {
     WeirdToken public immutable drop;
     uint256 internal constant DAY = 1 days;
     uint256 internal constant USERS = 4;
+    uint256 private constant TRIES = 24;
 
     // secp256k1: half the order of its generator's multiples, the order, and the generator's x
     uint256 private constant HALF = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
@@ -55,17 +59,25 @@ abstract contract Ledger is LogBook {
     Position[] internal _positions;
     uint256[] private _open; // those without an outcome
     uint256 internal _salt;
-    uint256 private _mixed;
 
-    mapping(address token => mapping(address user => uint256)) public free;
+    mapping(address token => uint256) internal free; // of all users, in one word
+    mapping(address token => uint256) internal bookFree; // the same, by the logs
     mapping(address token => uint256) public fees;
     mapping(address token => uint256) public locked;
     mapping(bytes32 id => mapping(uint256 tranche => uint256)) public arrived;
     mapping(bytes32 hash => bool) internal _seen; // deal hashes
     mapping(bytes32 market => uint256) internal _ventureOf;
+    mapping(bytes32 deal => uint256) internal _positionOf;
     mapping(address user => uint256 inCall) internal _mayLose;
     uint256 internal _call;
+    uint256 internal made; // calls of the escrow by actors, refused ones too
     mapping(bytes4 => uint256) public done; // calls of the escrow that worked
+
+    /// @dev The next call of the escrow is by `actor`.
+    function _as(address actor) internal {
+        ++made;
+        vm.prank(actor);
+    }
 
     /// @dev In this call `user` acts, or his signature is used.
     function _signs(address user) internal {
@@ -82,15 +94,36 @@ abstract contract Ledger is LogBook {
 
     // ------------------------------------------------------------------ money
 
+    function _free(address token, address user) internal view returns (uint256) {
+        return _in(free[token], user);
+    }
+
+    function _credit(address token, address user, uint256 amount) internal {
+        free[token] = _more(free[token], user, amount);
+    }
+
+    function _debit(address token, address user, uint256 amount) internal {
+        free[token] = _less(free[token], user, amount);
+    }
+
+    function _gets(address token, address user, uint256 amount) internal override {
+        bookFree[token] = _more(bookFree[token], user, amount);
+    }
+
+    function _gives(address token, address user, uint256 amount) internal override {
+        bookFree[token] = _less(bookFree[token], user, amount);
+    }
+
     function _opened(IEscrow.Deal memory deal) internal virtual {
-        free[address(pay)][deal.buyer] -= deal.payment;
-        free[address(pay)][deal.seller] -= deal.collateral;
+        _debit(address(pay), deal.buyer, deal.payment);
+        _debit(address(pay), deal.seller, deal.collateral);
         locked[address(pay)] += deal.payment + deal.collateral;
         Position storage p = _positions.push();
         p.deal = deal;
-        p.place = _open.length;
+        p.place = uint32(_open.length);
         _open.push(_positions.length - 1);
-        p.market = _ventureOf[deal.market];
+        p.market = uint32(_ventureOf[deal.market]);
+        _positionOf[deal.id] = _positions.length - 1;
         p.locked = deal.payment + deal.collateral;
         _fresh(deal);
     }
@@ -111,12 +144,12 @@ abstract contract Ledger is LogBook {
         p.fee += fee;
         if (p.fee * 10_000 > p.deal.payment * p.deal.feeBps || p.deal.feeBps > 200) revert Broken(6, "above the snapshot");
         locked[address(pay)] -= sum;
-        free[address(pay)][p.deal.buyer] += toBuyer;
-        free[address(pay)][p.deal.seller] += toSeller;
+        _credit(address(pay), p.deal.buyer, toBuyer);
+        _credit(address(pay), p.deal.seller, toSeller);
         fees[address(pay)] += fee;
     }
 
-    function _closed(Position storage p, uint256 outcome) internal {
+    function _closed(Position storage p, uint8 outcome) internal {
         if (p.locked != 0) revert Broken(4, "closed with money in it");
         p.outcome = outcome;
         uint256 last = _open[_open.length - 1];
@@ -128,7 +161,7 @@ abstract contract Ledger is LogBook {
     /// @dev One tranche is done; the last one ends the deal.
     function _resolve(Position storage p, uint256 tranche, bool slash_) internal {
         if (p.resolved >> tranche & 1 != 0) revert Broken(7, "a slice resolved twice");
-        p.resolved |= 1 << tranche;
+        p.resolved |= uint64(1 << tranche);
         if (slash_) p.slashed = true;
         if (p.resolved == (uint256(1) << _ventures[p.market].s.tranches) - 1) _closed(p, p.slashed ? 2 : 1);
     }
@@ -214,12 +247,7 @@ abstract contract Ledger is LogBook {
 
     // ------------------------------------------------------------------ finding
 
-    /// @dev Evenly spread: the fuzzer likes small numbers and large ones.
-    function _mix(uint256 seed) internal returns (uint256) {
-        return uint256(keccak256(abi.encode(seed, ++_mixed)));
-    }
-
-    /// @dev An open position that fits, when 64 tries find one; every eighth time any.
+    /// @dev An open position that fits, when a few tries find one; every eighth time any.
     function _pick(uint256 seed, function(Position storage) view returns (bool) fits)
         internal
         view
@@ -228,7 +256,7 @@ abstract contract Ledger is LogBook {
         uint256 n = _open.length;
         if (seed % 8 != 0) {
             uint256 span = seed % 4 == 0 || n < 64 ? n : 64; // mostly of the last ones
-            for (uint256 i = 0; i < n && i < 64; ++i) {
+            for (uint256 i = 0; i < n && i < TRIES; ++i) {
                 Position storage p = _positions[_open[n - 1 - (seed / 8 + i) % span]];
                 if (fits(p)) return p;
             }
@@ -245,7 +273,7 @@ abstract contract Ledger is LogBook {
     }
 
     function _attestable(Position storage p) internal view returns (bool) {
-        return _ventures[p.market].terms.settlement == 1 && p.phase < 2 && _isFinal(_ventures[p.market]);
+        return p.phase < 2 && _ventures[p.market].terms.settlement == 1 && _isFinal(_ventures[p.market]);
     }
 
     function _overdue(Position storage p) internal view returns (bool) {

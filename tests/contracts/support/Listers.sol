@@ -16,16 +16,15 @@ abstract contract Listers is Traders {
 
     function list(uint256 like, uint256 life) external watched {
         if (!escrow.payTokenAllowed(address(pay))) return;
-        (like, life) = (_mix(like), _mix(life));
         IEscrow.MarketTerms memory t = _ventures[like % KINDS].terms;
         t.longStop = uint40(block.timestamp + 2 * DAY + life % (8 * DAY));
         t.rulesHash = bytes32(_ventures.length);
+        ++made;
         _enlist(t);
         ++done[IEscrow.createMarket.selector];
     }
 
     function propose(uint256 market, uint256 tranches, uint256 ratio) external watched {
-        (market, tranches, ratio) = (_mix(market), _mix(tranches), _mix(ratio));
         if (ratio % 3 == 0) return; // leave some markets to their long-stop
         Venture storage v = _venture(market);
         IEscrow.SettlementTerms memory s;
@@ -36,7 +35,7 @@ abstract contract Listers is Traders {
         s.tgeBps = s.tranches == 1 ? 10_000 : 3_333;
         s.period = s.tranches == 1 ? 0 : uint32(DAY / 2);
         if (!_proposed(v, s, attested, ratio)) return;
-        (v.s, v.status, v.proposedAt, v.firstWindow) = (s, 2, block.timestamp, s.window);
+        (v.s, v.status, v.proposedAt, v.firstWindow) = (s, 2, uint64(block.timestamp), s.window);
         ++done[PROPOSED];
     }
 
@@ -46,10 +45,10 @@ abstract contract Listers is Traders {
         virtual
         returns (bool);
 
-    function extend(uint256 market, uint32 extra) external watched {
-        Venture storage v = _venture(_mix(market));
-        extra = extra % uint32(2 * DAY + 2);
-        vm.prank(v.terms.resolver);
+    function extend(uint256 market, uint256 seconds_) external watched {
+        Venture storage v = _venture(market);
+        uint32 extra = uint32(seconds_ % (2 * DAY + 2));
+        _as(v.terms.resolver);
         try escrow.extend(v.terms, extra) {
             v.s.window += extra;
             ++done[IEscrow.extend.selector];
@@ -57,11 +56,10 @@ abstract contract Listers is Traders {
     }
 
     function veto(uint256 market) external watched {
-        market = _mix(market);
         if (market % 2 != 0) return;
         Venture storage v = _ventureIn(market / 2, 2);
         bool must = v.status == 2 && !_isFinal(v);
-        vm.prank(v.terms.guardian);
+        _as(v.terms.guardian);
         try escrow.veto(v.terms) {
             _judge(true, must);
             (v.status, v.proposedAt, v.firstWindow) = (1, 0, 0);
@@ -73,14 +71,13 @@ abstract contract Listers is Traders {
     }
 
     function proposeCancel(uint256 market) external watched {
-        market = _mix(market);
         if (market % 2 != 0) return;
         Venture storage v = _ventureIn(market / 2, 1);
         bool must = v.status == 1;
-        vm.prank(v.terms.resolver);
+        _as(v.terms.resolver);
         try escrow.proposeCancel(v.terms) {
             _judge(true, must);
-            (v.status, v.cancelAt) = (3, block.timestamp);
+            (v.status, v.cancelAt) = (3, uint64(block.timestamp));
             ++done[IEscrow.proposeCancel.selector];
         } catch {
             _judge(false, must);
@@ -89,16 +86,16 @@ abstract contract Listers is Traders {
 
     /// @dev Withdraws within a day, or confirms.
     function endCancel(uint256 market) external watched {
-        Venture storage v = _ventureIn(_mix(market), 3);
+        Venture storage v = _ventureIn(market, 3);
         if (v.status == 3 && block.timestamp < v.cancelAt + DAY) {
-            vm.prank(v.terms.resolver);
+            _as(v.terms.resolver);
             escrow.withdrawCancel(v.terms);
             v.status = 1;
             ++done[IEscrow.withdrawCancel.selector];
             return;
         }
         bool must = v.status == 3 && block.timestamp >= v.cancelAt + 3 * DAY;
-        vm.prank(v.terms.guardian);
+        _as(v.terms.guardian);
         try escrow.confirmCancel(v.terms) {
             _judge(true, must);
             v.status = 4;
@@ -109,12 +106,11 @@ abstract contract Listers is Traders {
     }
 
     function warp(uint256 seconds_) external {
-        vm.warp(block.timestamp + _mix(seconds_) % (DAY / 2) + 1);
+        vm.warp(block.timestamp + seconds_ % (DAY / 2) + 1);
     }
 
     /// @dev The owner's functions, and what they must not touch.
     function owns(uint256 fee, uint256 pause) external watched {
-        (fee, pause) = (_mix(fee), _mix(pause));
         _ownerCall = _call;
         vm.startPrank(owner);
         escrow.setFee(fee % 201);
@@ -123,6 +119,7 @@ abstract contract Listers is Traders {
         escrow.setPayToken(address(pay), pause % 8 != 0);
         if (pause % 5 == 0) escrow.pauseEntry(block.timestamp + pause % 3_600);
         vm.stopPrank();
+        made += pause % 5 == 0 ? 5 : 4;
         ++done[IEscrow.setFee.selector];
     }
 
@@ -134,6 +131,7 @@ abstract contract Listers is Traders {
             abi.encodeCall(IEscrow.fillBatch, (new IEscrow.Fill[](0))),
             abi.encodeCall(IEscrow.deposit, (address(pay), 1, users[0]))
         ];
+        ++made;
         (bool success,) = address(escrow).call{value: 1}(calls[way % 5]);
         if (success) revert Broken(18, "ether is taken");
     }

@@ -6,55 +6,67 @@ import {Vm} from "./Vm.sol";
 
 /// @title What somebody knows who has read the escrow's logs and nothing else.
 abstract contract LogBook {
-    mapping(address token => mapping(address user => uint256)) public bookFree;
+    /// @dev Of the deal that a log told last.
+    struct Told {
+        bytes32 hash;
+        address payToken;
+        address buyer;
+        address seller;
+    }
+
     mapping(address token => uint256) public bookFees;
     mapping(bytes32 id => uint256) public bookLocked;
     mapping(bytes32 id => uint256) public bookOutcome;
     mapping(bytes32 id => bool) private _slashed;
-    mapping(bytes32 id => IEscrow.Deal) internal bookDeals;
+    mapping(bytes32 id => Told) internal bookDeals;
     bytes32[] internal bookIds;
 
     function replay(Vm.Log memory log) internal virtual {
         bytes32 topic = log.topics[0];
         if (topic == IEscrow.Deposited.selector) {
-            bookFree[_account(log.topics[1])][_account(log.topics[2])] += abi.decode(log.data, (uint256));
+            _gets(_account(log.topics[1]), _account(log.topics[2]), abi.decode(log.data, (uint256)));
         } else if (topic == IEscrow.Withdrawn.selector) {
-            bookFree[_account(log.topics[1])][_account(log.topics[2])] -= abi.decode(log.data, (uint256));
+            _gives(_account(log.topics[1]), _account(log.topics[2]), abi.decode(log.data, (uint256)));
         } else if (topic == IEscrow.Filled.selector) {
             _filled(log.data);
         } else if (topic == IOTCEscrow.Delivered.selector) {
             (, uint256 received,, bool toEscrow) = abi.decode(log.data, (uint256, uint256, uint256, bool));
-            if (toEscrow) bookFree[_account(log.topics[2])][bookDeals[log.topics[1]].buyer] += received;
+            if (toEscrow) _gets(_account(log.topics[2]), bookDeals[log.topics[1]].buyer, received);
         } else if (topic == IEscrow.Settled.selector) {
             _settled(log.topics[1], log.data);
         } else if (topic == IEscrow.FeesCollected.selector) {
             bookFees[_account(log.topics[1])] -= abi.decode(log.data, (uint256));
         } else if (topic == IEscrow.Transferred.selector) {
-            (bookDeals[log.topics[1]],) = abi.decode(log.data, (IEscrow.Deal, uint8));
+            (IEscrow.Deal memory deal,) = abi.decode(log.data, (IEscrow.Deal, uint8));
+            _tell(deal);
         } else if (topic == IEscrow.Resold.selector) {
             _resold(_account(log.topics[2]), _account(log.topics[3]), log.data);
         } else if (topic == IEscrow.Disputed.selector) {
             (uint256 bond,,) = abi.decode(log.data, (uint256, bytes32, uint256));
-            bookFree[bookDeals[log.topics[1]].payToken][_account(log.topics[2])] -= bond;
+            _gives(bookDeals[log.topics[1]].payToken, _account(log.topics[2]), bond);
             bookLocked[log.topics[1]] += bond;
         }
     }
 
+    function _tell(IEscrow.Deal memory deal) internal virtual {
+        bookDeals[deal.id] = Told(keccak256(abi.encode(deal)), deal.payToken, deal.buyer, deal.seller);
+    }
+
     function _filled(bytes memory data) private {
         (IEscrow.Deal memory deal,,) = abi.decode(data, (IEscrow.Deal, uint8, uint256));
-        bookDeals[deal.id] = deal;
+        _tell(deal);
         bookIds.push(deal.id);
-        bookFree[deal.payToken][deal.buyer] -= deal.payment;
-        bookFree[deal.payToken][deal.seller] -= deal.collateral;
+        _gives(deal.payToken, deal.buyer, deal.payment);
+        _gives(deal.payToken, deal.seller, deal.collateral);
         bookLocked[deal.id] = deal.payment + deal.collateral;
     }
 
     function _settled(bytes32 id, bytes memory data) private {
         (, uint8 outcome, bool closed, uint256 toBuyer, uint256 toSeller, uint256 fee) =
             abi.decode(data, (uint256, uint8, bool, uint256, uint256, uint256));
-        IEscrow.Deal storage deal = bookDeals[id];
-        bookFree[deal.payToken][deal.buyer] += toBuyer;
-        bookFree[deal.payToken][deal.seller] += toSeller;
+        Told storage deal = bookDeals[id];
+        _gets(deal.payToken, deal.buyer, toBuyer);
+        _gets(deal.payToken, deal.seller, toSeller);
         bookFees[deal.payToken] += fee;
         bookLocked[id] -= toBuyer + toSeller + fee;
         if (outcome == 2) _slashed[id] = true;
@@ -64,16 +76,21 @@ abstract contract LogBook {
     function _resold(address from, address to, bytes memory data) private {
         (IEscrow.Deal memory deal, uint8 side, uint256 price, bool listerPays,) =
             abi.decode(data, (IEscrow.Deal, uint8, uint256, bool, uint256));
-        bookDeals[deal.id] = deal;
-        mapping(address => uint256) storage free_ = bookFree[deal.payToken];
+        _tell(deal);
         if (side == 1) {
-            free_[to] -= deal.collateral;
-            free_[from] += deal.collateral;
+            _gives(deal.payToken, to, deal.collateral);
+            _gets(deal.payToken, from, deal.collateral);
         }
         (address payer, address payee) = listerPays ? (from, to) : (to, from);
-        free_[payer] -= price;
-        free_[payee] += price;
+        _gives(deal.payToken, payer, price);
+        _gets(deal.payToken, payee, price);
     }
+
+    /// @dev The free balance of `user` rises.
+    function _gets(address token, address user, uint256 amount) internal virtual;
+
+    /// @dev The free balance of `user` falls.
+    function _gives(address token, address user, uint256 amount) internal virtual;
 
     function _account(bytes32 topic) private pure returns (address) {
         return address(uint160(uint256(topic)));

@@ -10,15 +10,15 @@ abstract contract Movers is Enders {
     IEscrow.Resale[] private _used; // listings that worked
     IEscrow.Deal[] private _usedDeals;
 
-    function transferPosition(uint256 which, uint8 side, uint256 to, uint256 caller) external watched {
+    function transferPosition(uint256 which, uint256 coin, uint256 to, uint256 caller) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _any);
-        side = side % 8 == 0 ? 1 : 0; // a seller's place is not given
+        Position storage p = _pick(which, _any);
+        uint8 side = coin % 8 == 0 ? 1 : 0; // a seller's place is not given
         address holder = side == 0 ? p.deal.buyer : p.deal.seller;
         address by = caller % 4 == 0 ? users[caller / 4 % USERS] : holder;
         address receiver = users[to % USERS];
         bool must = side == 0 && p.outcome == 0 && by == holder && _tradable(_ventures[p.market]) && _outsider(p, receiver);
-        vm.prank(by);
+        _as(by);
         try escrow.transferPosition(p.deal, side, receiver, bytes32(to)) {
             if (!must) revert Broken(21, "changed hands");
             _moved(p, side, receiver, bytes32(to));
@@ -28,20 +28,20 @@ abstract contract Movers is Enders {
         }
     }
 
-    function fillResale(uint256 which, uint8 side, uint256 taker, uint256 price, bool listerPays) external watched {
+    function fillResale(uint256 which, uint256 coins, uint256 taker, uint256 price) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _any);
-        side %= 2;
+        Position storage p = _pick(which, _any);
+        uint8 side = uint8(coins % 2);
         address lister = side == 0 ? p.deal.buyer : p.deal.seller;
         address by = users[taker % USERS];
         IEscrow.Resale memory r;
         r.deal = escrow.dealHash(p.deal);
-        (r.side, r.price, r.listerPays) = (side, _mix(price) % 5_000, listerPays);
+        (r.side, r.price, r.listerPays) = (side, price % 5_000, coins & 2 == 0);
         (r.expiry, r.epoch, r.salt) = (type(uint256).max, epochOf[lister], ++_salt);
         bytes memory signature = _sign(lister, escrow.resaleHash(r));
         bool must = _sells(p, r, lister, by);
         IEscrow.Deal memory old = p.deal;
-        vm.prank(by);
+        _as(by);
         try escrow.fillResale(old, r, signature, bytes32(taker)) {
             if (!must) revert Broken(21, "changed hands");
             _signs(lister);
@@ -57,18 +57,14 @@ abstract contract Movers is Enders {
     }
 
     /// @dev A listing that worked once, with the deal as it was, or as it is.
-    function replayResale(uint256 which, uint256 taker, bool present) external watched {
+    function replayResale(uint256 which, uint256 taker, uint256 coin) external watched {
         if (_used.length == 0) return;
         IEscrow.Resale memory r = _used[which % _used.length];
         IEscrow.Deal memory d = _usedDeals[which % _used.length];
         address lister = r.side == 0 ? d.buyer : d.seller;
         bytes memory signature = _sign(lister, escrow.resaleHash(r));
-        if (present) {
-            for (uint256 i = 0; i < _positions.length; ++i) {
-                if (_positions[i].deal.id == d.id) d = _positions[i].deal;
-            }
-        }
-        vm.prank(users[taker % USERS]);
+        if (coin % 2 == 0) d = _positions[_positionOf[d.id]].deal;
+        _as(users[taker % USERS]);
         try escrow.fillResale(d, r, signature, 0) {
             revert Broken(12, "a used listing");
         } catch {}
@@ -82,16 +78,17 @@ abstract contract Movers is Enders {
         if (p.outcome != 0 || block.timestamp < escrow.pausedUntil()) return false;
         if (!_tradable(_ventures[p.market]) || !_outsider(p, by)) return false;
         uint256 collateral = r.side == 1 ? p.deal.collateral : 0;
-        if (free[address(pay)][by] < collateral + (r.listerPays ? 0 : r.price)) return false;
-        return !r.listerPays || free[address(pay)][lister] + collateral >= r.price;
+        if (_free(address(pay), by) < collateral + (r.listerPays ? 0 : r.price)) return false;
+        return !r.listerPays || _free(address(pay), lister) + collateral >= r.price;
     }
 
     function _resold(Position storage p, IEscrow.Resale memory r, address lister, address by) private {
-        mapping(address => uint256) storage has = free[address(pay)];
         uint256 collateral = r.side == 1 ? p.deal.collateral : 0;
         (uint256 toLister, uint256 toTaker) = r.listerPays ? (collateral, r.price) : (collateral + r.price, 0);
-        has[by] = has[by] + toTaker - (r.listerPays ? collateral : toLister);
-        has[lister] = has[lister] + toLister - toTaker;
+        _credit(address(pay), by, toTaker);
+        _debit(address(pay), by, r.listerPays ? collateral : toLister);
+        _credit(address(pay), lister, toLister);
+        _debit(address(pay), lister, toTaker);
     }
 
     function _moved(Position storage p, uint8 side, address to, bytes32 ref) private {

@@ -48,7 +48,7 @@ contract RightsSettlers is Runs {
         bool semi = ratio >> 8 & 1 == 0 && !attested;
         s.token = attested ? address(0) : semi ? address(keys) : address(passes);
         (s.ratioNum, s.ratioDen) = (uint128(ratio % 5 + 1), semi ? 7 : 400); // a few passes a deal, or hundreds of keys
-        vm.prank(v.terms.resolver);
+        _as(v.terms.resolver);
         try IRightsEscrow(address(escrow)).propose(v.terms, s, IRightsEscrow.Rights(0, semi)) {
             _semiFungible[_ventureOf[v.id]] = semi;
             return true;
@@ -64,17 +64,17 @@ contract RightsSettlers is Runs {
 
     // ------------------------------------------------------------------ deliveries
 
-    function deliver(uint256 which, uint256 tranche, uint256 amount, bool toEscrow) external watched {
+    function deliver(uint256 which, uint256 tranche, uint256 amount, uint256 coin) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _onChain);
-        tranche = _trancheOf(p, _mix(tranche));
+        Position storage p = _pick(which, _onChain);
+        tranche = _trancheOf(p, tranche);
         bool semi = _semiFungible[p.market];
         IRightsEscrow.RightsDelivery memory d;
-        (d.deal, d.toEscrow, d.tranche) = (p.deal, toEscrow, tranche);
-        uint256 asked = _fillIn(p, d, semi, _mix(amount));
+        (d.deal, d.toEscrow, d.tranche) = (p.deal, coin % 2 == 0, tranche);
+        uint256 asked = _fillIn(p, d, semi, amount);
         bool must = _canTake(p, tranche, asked);
         uint256 held = semi ? keys.balanceOf(address(escrow), d.ids[0]) : 0;
-        vm.prank(p.deal.seller);
+        _as(p.deal.seller);
         try IRightsEscrow(address(escrow)).deliver(d) {
             _judgeTime(true, must);
             if (semi && keys.balanceOf(address(escrow), d.ids[0]) - held != asked) revert Broken(14, "keys");
@@ -129,9 +129,9 @@ contract RightsSettlers is Runs {
 
     // ------------------------------------------------------------------ rights that the escrow keeps
 
-    function withdrawRight(uint256 user, uint256 right, uint256 amount, bool semi) external watched {
+    function withdrawRight(uint256 user, uint256 right, uint256 amount, uint256 coin) external watched {
         address from = users[user % USERS];
-        (right, amount) = (_mix(right), _mix(amount));
+        bool semi = coin % 2 == 0;
         address token = semi ? address(keys) : address(passes);
         if (semi) {
             right %= IDS;
@@ -142,7 +142,7 @@ contract RightsSettlers is Runs {
         uint256 has = owed[token][right][from];
         amount = amount % 16 == 0 ? has + 1 : amount % (has + 1);
         bool must = amount != 0 && amount <= has;
-        vm.prank(from);
+        _as(from);
         try IRightsEscrow(address(escrow)).withdrawRight(token, right, amount, from) {
             _judge(true, must);
             owed[token][right][from] -= amount;

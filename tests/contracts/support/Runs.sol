@@ -9,14 +9,47 @@ import {vm} from "./Vm.sol";
 abstract contract Runs is Attesters {
     error NeverWorked(bytes4 functionOfTheEscrow);
 
-    /// @dev A run has 10,000 calls, of which six in seven are watched. What forge shortens to show a failure is not asked for more.
-    uint256 private constant LONG = 8_000;
+    uint256 private constant CALLS = 100; // of the escrow, in one of forge's
+    uint256 private constant LONG = 20_000; // what forge shortens to show a failure is not asked to reach everything
+
+    bytes4[] private _actions;
 
     constructor(uint256 attestorKey) Attesters(attestorKey) {}
 
+    /// @dev Of `actions` one is drawn each time: what is often among them is often done.
+    function choose(bytes4[] calldata actions) external {
+        _actions = actions;
+    }
+
+    /// @dev Whatever the traders do until they have called the escrow a hundred times, each action in a call of its own. Refused
+    /// calls count; what only moves time, signs or changes the token does not.
+    function work(uint256 seed) external {
+        uint256 end = made + CALLS;
+        while (made < end) {
+            seed = uint256(keccak256(abi.encode(seed, made)));
+            _act(seed);
+        }
+        _compareAllMoney();
+    }
+
+    function _act(uint256 seed) private {
+        bytes memory action = abi.encodePacked(
+            _actions[seed % _actions.length],
+            keccak256(abi.encode(seed, 1)),
+            keccak256(abi.encode(seed, 2)),
+            keccak256(abi.encode(seed, 3)),
+            keccak256(abi.encode(seed, 4))
+        );
+        (bool success, bytes memory why) = address(this).call(action);
+        if (success) return;
+        assembly ("memory-safe") {
+            revert(add(why, 32), mload(why))
+        }
+    }
+
     /// @dev With every key dead and entry paused.
     function finish() external {
-        bool long = _call >= LONG;
+        bool long = made >= LONG;
         vm.warp(block.timestamp + 4_000 * DAY);
         vm.prank(owner);
         escrow.pauseEntry(block.timestamp + 7 * DAY);

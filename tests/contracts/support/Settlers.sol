@@ -24,7 +24,7 @@ contract Settlers is Runs {
     {
         s.token = attested ? address(0) : address(drop);
         (s.ratioNum, s.ratioDen) = (uint128(ratio % 1_000 + 1), 7);
-        vm.prank(v.terms.resolver);
+        _as(v.terms.resolver);
         try escrow.propose(v.terms, s) {
             return true;
         } catch {
@@ -39,18 +39,18 @@ contract Settlers is Runs {
     }
 
     /// @dev The delivered token takes a tenth of what it moves, or nothing.
-    function tax(bool on) external {
-        drop.set(on ? 1_000 : 0, 0, false, false, false);
+    function tax(uint256 coin) external {
+        drop.set(coin % 2 == 0 ? 1_000 : 0, 0, false, false, false);
     }
 
-    function deliver(uint256 which, uint256 tranche, uint256 amount, bool toEscrow) external watched {
+    function deliver(uint256 which, uint256 tranche, uint256 amount, uint256 coin) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _onChain);
-        tranche = _trancheOf(p, _mix(tranche));
-        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, toEscrow, tranche, _mix(amount) % _span(p));
+        Position storage p = _pick(which, _onChain);
+        tranche = _trancheOf(p, tranche);
+        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, coin % 2 == 0, tranche, amount % _span(p));
         bool must = _takes(p, d);
         uint256 before = drop.balanceOf(_receiver(d));
-        vm.prank(p.deal.seller);
+        _as(p.deal.seller);
         try escrow.deliver(d) {
             _judgeTime(true, must);
             _taken(p, d, drop.balanceOf(_receiver(d)) - before);
@@ -60,28 +60,29 @@ contract Settlers is Runs {
         }
     }
 
-    function setAutoDeliver(uint256 which, uint256 amount, bool wrongToken) external watched {
+    function setAutoDeliver(uint256 which, uint256 amount, uint256 coin) external watched {
         if (_positions.length == 0) return;
-        Position storage p = which % 4 == 0 ? _pick(_mix(which), _any) : _pick(_mix(which), _onChain);
+        Position storage p = which % 4 == 0 ? _pick(which, _any) : _pick(which, _onChain);
         (address seller, bytes32 id) = (p.deal.seller, p.deal.market);
-        amount = _mix(amount) % (4 * _span(p));
-        vm.prank(seller);
+        amount = amount % (4 * _span(p));
+        bool wrongToken = coin % 2 == 0;
+        _as(seller);
         escrow.setAutoDeliver(id, wrongToken ? address(pay) : address(drop), amount);
         if (!wrongToken) allowance[seller][id] = amount;
         ++done[IOTCEscrow.setAutoDeliver.selector];
     }
 
-    function deliverFor(uint256 which, uint256 tranche, uint256 amount, bool toEscrow) external watched {
+    function deliverFor(uint256 which, uint256 tranche, uint256 amount, uint256 coin) external watched {
         if (_positions.length == 0) return;
-        Position storage p = _pick(_mix(which), _onChain);
-        tranche = _trancheOf(p, _mix(tranche));
+        Position storage p = _pick(which, _onChain);
+        tranche = _trancheOf(p, tranche);
         uint256 left = allowance[p.deal.seller][p.deal.market];
-        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, toEscrow, tranche, _mix(amount) % _span(p));
-        if (_mix(amount) % 3 != 0) d.amount = _within(p, tranche, left);
+        IOTCEscrow.Delivery memory d = IOTCEscrow.Delivery(p.deal, coin % 2 == 0, tranche, amount % _span(p));
+        if ((amount >> 128) % 3 != 0) d.amount = _within(p, tranche, left);
         bool must = _takes(p, d) && d.amount <= left;
         if (must) must = d.amount <= _slice(_whole(p), p, tranche) - arrived[p.deal.id][tranche];
         (uint256 before, uint256 wallet) = (drop.balanceOf(_receiver(d)), drop.balanceOf(p.deal.seller));
-        vm.prank(users[which % USERS]);
+        _as(users[(which >> 8) % USERS]);
         try escrow.deliverFor(d) {
             _judgeTime(true, must);
             if (wallet - drop.balanceOf(p.deal.seller) != d.amount || d.amount > left) revert Broken(22, "taken beyond it");
@@ -117,7 +118,7 @@ contract Settlers is Runs {
     }
 
     function _taken(Position storage p, IOTCEscrow.Delivery memory d, uint256 received) private {
-        if (d.toEscrow) free[address(drop)][p.deal.buyer] += received;
+        if (d.toEscrow) _credit(address(drop), p.deal.buyer, received);
         _arrived(p, d.tranche, received);
     }
 }

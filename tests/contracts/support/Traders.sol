@@ -22,6 +22,7 @@ abstract contract Traders is Watch {
         for (uint256 i = 0; i < USERS; ++i) {
             uint256 key = uint256(keccak256(abi.encode("trader", i)));
             users[i] = vm.addr(key);
+            _pocket(users[i], i);
             _keys[users[i]] = key;
             pay_.mint(users[i], 1e24);
             drop_.mint(users[i], 1e24);
@@ -38,27 +39,25 @@ abstract contract Traders is Watch {
     function deposit(uint256 user, uint256 amount, uint256 to) external watched {
         address from = users[user % USERS];
         address receiver = users[to % USERS];
-        amount = _mix(amount);
         amount = amount % 1e6 + 1;
-        vm.prank(from);
+        _as(from);
         try escrow.deposit(address(pay), amount, receiver) {
-            free[address(pay)][receiver] += amount;
+            _credit(address(pay), receiver, amount);
             ++done[IEscrow.deposit.selector];
         } catch {}
     }
 
-    function withdraw(uint256 user, uint256 amount, bool token) external watched {
+    function withdraw(uint256 user, uint256 amount, uint256 coin) external watched {
         address from = users[user % USERS];
-        address what = token ? address(pay) : address(drop);
-        uint256 has = free[what][from];
-        amount = _mix(amount);
+        address what = coin % 2 == 0 ? address(pay) : address(drop);
+        uint256 has = _free(what, from);
         amount = user % 16 < 12 ? amount % (has / 4 + 2) : amount % (has + 2);
         _signs(from);
         bool must = amount != 0 && amount <= has;
-        vm.prank(from);
+        _as(from);
         try escrow.withdraw(what, amount, from) {
             _judge(true, must);
-            free[what][from] -= amount;
+            _debit(what, from, amount);
             ++done[IEscrow.withdraw.selector];
         } catch {
             _judge(false, must);
@@ -66,6 +65,7 @@ abstract contract Traders is Watch {
     }
 
     function collectFees() external watched {
+        ++made;
         try escrow.collectFees(address(pay)) returns (uint256 amount) {
             if (amount != fees[address(pay)]) revert Broken(4, "collected");
             fees[address(pay)] = 0;
@@ -76,7 +76,7 @@ abstract contract Traders is Watch {
     // ------------------------------------------------------------------ offers
 
     function post(uint256 seed) external {
-        _post(_mix(seed));
+        _post(seed);
     }
 
     function _post(uint256 seed) private returns (IEscrow.Offer memory o) {
@@ -97,12 +97,12 @@ abstract contract Traders is Watch {
 
     /// @dev A new offer, and somebody who takes it.
     function trade(uint256 seed, uint256 taker, uint256 units) external watched {
-        _fill(_post(_mix(seed)), _mix(taker), _mix(units));
+        _fill(_post(seed), taker, units);
     }
 
     /// @dev An offer of before.
     function fill(uint256 taker, uint256 offer, uint256 units) external watched {
-        if (_offers.length != 0) _fill(_offers[_recent(_mix(offer), _offers.length)], _mix(taker), _mix(units));
+        if (_offers.length != 0) _fill(_offers[_recent(offer, _offers.length)], taker, units);
     }
 
     function _openMarket(uint256 market) private view returns (bytes32) {
@@ -124,7 +124,7 @@ abstract contract Traders is Watch {
         (d.buyerRef, d.sellerRef) = sells ? (bytes32(taker), o.ref) : (o.ref, bytes32(taker));
         (d.payment, d.collateral) = _legs(o, hash, units);
         bytes memory signature = _sign(o.maker, hash);
-        vm.prank(by);
+        _as(by);
         try escrow.fill(o, signature, units, bytes32(taker)) returns (bytes32 id) {
             if (id != d.id) revert Broken(12, "deal id");
             _signs(by);
@@ -146,9 +146,9 @@ abstract contract Traders is Watch {
     /// @dev An offer of before, and another that was made to meet it, or almost.
     function matchOffers(uint256 offer, uint256 seed, uint256 units) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory old = _offers[_recent(_mix(offer), _offers.length)];
-        IEscrow.Offer memory new_ = _against(old, _mix(seed));
-        units = _some(old, escrow.offerHash(old), _mix(units));
+        IEscrow.Offer memory old = _offers[_recent(offer, _offers.length)];
+        IEscrow.Offer memory new_ = _against(old, seed);
+        units = _some(old, escrow.offerHash(old), units);
         if (new_.minFill == new_.units) new_.units = new_.minFill = units;
         _offers.push(new_);
         if (old.side == 0) _match(old, new_, units);
@@ -161,6 +161,7 @@ abstract contract Traders is Watch {
         (d.buyer, d.seller, d.buyerRef, d.sellerRef) = (buy.maker, sell.maker, buy.ref, sell.ref);
         bool meets = _meet(d, buy, sell, buyHash, sellHash);
         (bytes memory a, bytes memory b) = (_sign(buy.maker, buyHash), _sign(sell.maker, sellHash));
+        ++made;
         try escrow.matchOffers(buy, a, sell, b, units) returns (bytes32 id) {
             if (id != d.id || !meets) revert Broken(12, "a match that is none");
             _matched(buy, sell, buyHash, sellHash, d);
@@ -245,9 +246,9 @@ abstract contract Traders is Watch {
 
     function cancel(uint256 offer) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[_recent(_mix(offer), _offers.length)];
+        IEscrow.Offer memory o = _offers[_recent(offer, _offers.length)];
         bytes32 hash = escrow.offerHash(o);
-        vm.prank(o.maker);
+        _as(o.maker);
         escrow.cancel(o);
         dead[hash] = true;
         ++done[IEscrow.cancel.selector];
@@ -255,19 +256,18 @@ abstract contract Traders is Watch {
 
     function invalidateNonces(uint256 offer) external watched {
         if (_offers.length == 0) return;
-        IEscrow.Offer memory o = _offers[_recent(_mix(offer), _offers.length)];
+        IEscrow.Offer memory o = _offers[_recent(offer, _offers.length)];
         bytes32 hash = escrow.offerHash(o);
-        vm.prank(o.maker);
+        _as(o.maker);
         escrow.invalidateNonces(o.salt >> 8, 1 << (o.salt & 0xff));
         if (o.minFill == o.units) dead[hash] = true;
         ++done[IEscrow.invalidateNonces.selector];
     }
 
     function bumpEpoch(uint256 user) external watched {
-        user = _mix(user);
         if (user % 4 != 0) return;
         address maker = users[user / 4 % USERS];
-        vm.prank(maker);
+        _as(maker);
         escrow.bumpEpoch();
         ++epochOf[maker];
         ++done[IEscrow.bumpEpoch.selector];

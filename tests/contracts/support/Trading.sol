@@ -17,6 +17,19 @@ abstract contract Trading is Venue {
         uint256 times;
     }
 
+    Runs private _traders;
+
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](1);
+        targets[0] = address(_traders);
+    }
+
+    function targetSelectors() external view returns (Selectors[] memory targets) {
+        targets = new Selectors[](1);
+        targets[0] = Selectors(address(_traders), new bytes4[](1));
+        targets[0].selectors[0] = Runs.work.selector;
+    }
+
     function nobody() internal view returns (address[] memory others) {
         others = new address[](9);
         (others[0], others[1], others[2], others[3]) = (owner, pauser, feeRecipient, resolver);
@@ -33,7 +46,9 @@ abstract contract Trading is Venue {
     }
 
     /// @dev Two markets in a token, one that is attested; a deposit of each trader.
-    function begin(Runs traders) internal {
+    function begin(Runs traders, Weight[] memory more) internal {
+        _traders = traders;
+        traders.choose(weighed(traders, more));
         IEscrow.MarketTerms memory t = plainTerms();
         t.longStop = uint40(START + 9 * DAY);
         t.rulesHash = keccak256("one");
@@ -51,7 +66,7 @@ abstract contract Trading is Venue {
     }
 
     /// @dev What both escrows have, and `more`, each as often as it weighs.
-    function weighed(Runs traders, Weight[] memory more) internal pure returns (Selectors[] memory targets) {
+    function weighed(Runs traders, Weight[] memory more) internal pure returns (bytes4[] memory chosen) {
         Weight[31] memory common = [
             Weight(traders.deposit.selector, 1),
             Weight(traders.withdraw.selector, 1),
@@ -85,7 +100,7 @@ abstract contract Trading is Venue {
             Weight(traders.appeal.selector, 1),
             Weight(traders.ruleTimeout.selector, 2)
         ];
-        bytes4[] memory chosen = new bytes4[](256);
+        chosen = new bytes4[](256);
         uint256 n;
         for (uint256 i = 0; i < common.length + more.length; ++i) {
             Weight memory w = i < common.length ? common[i] : more[i - common.length];
@@ -96,7 +111,5 @@ abstract contract Trading is Venue {
         assembly ("memory-safe") {
             mstore(chosen, n)
         }
-        targets = new Selectors[](1);
-        targets[0] = Selectors(address(traders), chosen);
     }
 }

@@ -7,8 +7,9 @@ import {IEscrow} from "./Venue.sol";
 import {Vm, vm} from "./Vm.sol";
 
 /// @title What is looked at after every call.
-/// @dev Money is compared each time. Of deals and markets, those of which the call wrote a word of storage: what was not written
-/// is as it was when it was compared last. `_compareAll` looks at everything, at the end of a run.
+/// @dev Of the escrow's storage, the words that the call wrote: what was not written is as it was when it was seen last. The sums
+/// that were seen are compared with both books each time, and with the public views every hundred calls. `_compareAll` looks at
+/// everything, at the end of a run.
 ///
 /// | invariant | where |
 /// |---|---|
@@ -24,12 +25,13 @@ abstract contract Watch is Ledger {
     uint256 private constant MONEY = 2;
     uint256 private constant DEAL = 3;
     uint256 private constant MARKET = 4;
+    uint256 private constant FEES = USERS; // numbers of MONEY: users, fees and what is owed, in eights by token
+    uint256 private constant OWED = USERS + 1;
 
     mapping(bytes32 slot => uint256) private _belongs; // kind << 248 | number
-    bytes32[USERS][2] private _freeAt; // slots, by token and user
-    bytes32[2] private _feesAt;
-    bytes32[2] private _owedAt;
-    uint256[USERS][2] private _last;
+    uint256[2] private _seenFree; // of all users
+    uint256[2] private _seenFees;
+    uint256[2] private _seenOwed;
     uint256 private _dealsAt; // where the mappings stand
     uint256 private _progressAt;
     uint256 private _marketsAt;
@@ -48,23 +50,19 @@ abstract contract Watch is Ledger {
     function _watch(address[] memory others) internal {
         for (uint256 k = 0; k < 2; ++k) {
             address token = _token(k);
-            _feesAt[k] = _moneyAt(abi.encodeCall(IEscrow.fees, (token)), MONEY);
-            _owedAt[k] = _moneyAt(abi.encodeCall(IEscrow.liabilities, (token)), MONEY);
+            _belongs[_read(abi.encodeCall(IEscrow.fees, (token)))] = MONEY * KIND | 8 * k | FEES;
+            _belongs[_read(abi.encodeCall(IEscrow.liabilities, (token)))] = MONEY * KIND | 8 * k | OWED;
             for (uint256 i = 0; i < USERS; ++i) {
-                _freeAt[k][i] = _moneyAt(abi.encodeCall(IEscrow.balances, (token, users[i])), MONEY);
+                _belongs[_read(abi.encodeCall(IEscrow.balances, (token, users[i])))] = MONEY * KIND | 8 * k | i;
             }
             for (uint256 i = 0; i < others.length; ++i) {
-                _moneyAt(abi.encodeCall(IEscrow.balances, (token, others[i])), STRANGER);
+                _belongs[_read(abi.encodeCall(IEscrow.balances, (token, others[i])))] = STRANGER * KIND;
             }
+            _compareViews(k);
         }
         _dealsAt = _base(_read(abi.encodeCall(IEscrow.deals, (0))));
         _progressAt = _base(_read(abi.encodeCall(IEscrow.progress, (0))));
         _marketsAt = _base(_read(abi.encodeCall(IEscrow.marketStatus, (0))));
-    }
-
-    function _moneyAt(bytes memory view_, uint256 kind) private returns (bytes32 slot) {
-        slot = _read(view_);
-        _belongs[slot] = kind * KIND;
     }
 
     function _read(bytes memory view_) private returns (bytes32) {
@@ -107,46 +105,68 @@ abstract contract Watch is Ledger {
             if (logs[i].emitter == address(escrow)) replay(logs[i]);
         }
         if (bookIds.length != _positions.length) revert Broken(16, "deals that the logs do not tell of");
-        (, bytes32[] memory writes) = vm.accesses(address(escrow));
-        uint256 last;
+        bytes32[] memory writes = _writes();
         for (uint256 i = 0; i < writes.length; ++i) {
             uint256 owner = _belongs[writes[i]];
-            if (owner != 0 && owner != last) _written(owner);
-            last = owner;
+            if (owner != 0) _written(owner, writes[i]);
         }
         _compareMoney(0);
         _compareMoney(1);
         if (address(escrow).balance != 0) revert Broken(18, "ether stays behind");
     }
 
-    function _written(uint256 owner) private {
+    /// @dev The slots that the call wrote. Those that it read are many, and not decoded.
+    function _writes() private returns (bytes32[] memory writes) {
+        (, bytes memory both) = address(vm).call(abi.encodeCall(vm.accesses, (address(escrow))));
+        assembly ("memory-safe") {
+            writes := add(add(both, 32), mload(add(both, 64)))
+        }
+    }
+
+    function _written(uint256 owner, bytes32 slot) private {
         uint256 kind = owner / KIND;
         if (kind == STRANGER) revert Broken(5, "a stranger is paid");
         if (_ownerCall == _call) revert Broken(17, "the owner moves what he must not");
+        if (kind == MONEY) _see(owner % KIND, uint256(vm.load(address(escrow), slot)));
         if (kind == DEAL) _compareDeal(owner % KIND);
         if (kind == MARKET) _compareMarket(owner % KIND);
     }
 
-    function _compareMoney(uint256 k) private {
+    function _see(uint256 number, uint256 value) private {
+        uint256 k = number / 8;
+        if (number % 8 == FEES) {
+            _seenFees[k] = value;
+        } else if (number % 8 == OWED) {
+            _seenOwed[k] = value;
+        } else {
+            address user = users[number % 8];
+            uint256 last = _in(_seenFree[k], user);
+            if (value < last && _mayLose[user] != _call) revert Broken(3, "another's balance falls");
+            _seenFree[k] = value < last ? _less(_seenFree[k], user, last - value) : _more(_seenFree[k], user, value - last);
+        }
+    }
+
+    function _compareMoney(uint256 k) private view {
         address token = _token(k);
-        uint256 sum = uint256(vm.load(address(escrow), _feesAt[k]));
+        if (Token(token).balanceOf(address(escrow)) != _seenOwed[k]) revert Broken(1, "holds another sum than it owes");
+        uint256 sum = _seenFees[k];
         if (sum != fees[token]) revert Broken(2, "fees");
         if (sum != bookFees[token]) revert Broken(16, "fees");
-        sum += locked[token];
-        mapping(address => uint256) storage ours = free[token];
-        mapping(address => uint256) storage book = bookFree[token];
+        uint256 all = _seenFree[k];
+        if (all != free[token]) revert Broken(2, "free balance");
+        if (all != bookFree[token]) revert Broken(16, "free balance");
+        sum += locked[token] + uint64(all) + uint64(all >> 64) + uint64(all >> 128) + uint64(all >> 192);
+        if (_seenOwed[k] != sum) revert Broken(2, "liabilities");
+    }
+
+    /// @dev What was seen of a token against the public views.
+    function _compareViews(uint256 k) private view {
+        address token = _token(k);
+        if (escrow.fees(token) != _seenFees[k]) revert Broken(2, "fees, by the view");
+        if (escrow.liabilities(token) != _seenOwed[k]) revert Broken(2, "liabilities, by the view");
         for (uint256 i = 0; i < USERS; ++i) {
-            address user = users[i];
-            uint256 has = uint256(vm.load(address(escrow), _freeAt[k][i]));
-            uint256 last = _last[k][i];
-            if (has < last && _mayLose[user] != _call) revert Broken(3, "another's balance falls");
-            if (has != ours[user]) revert Broken(2, "free balance");
-            if (has != book[user]) revert Broken(16, "free balance");
-            if (has != last) _last[k][i] = has;
-            sum += has;
+            if (escrow.balances(token, users[i]) != _in(_seenFree[k], users[i])) revert Broken(2, "balance, by the view");
         }
-        if (uint256(vm.load(address(escrow), _owedAt[k])) != sum) revert Broken(2, "liabilities");
-        if (Token(token).balanceOf(address(escrow)) != sum) revert Broken(1, "holds another sum than it owes");
     }
 
     /// @dev Slot, phase and tranches against this ledger, and all of it against the logs.
@@ -161,7 +181,7 @@ abstract contract Watch is Ledger {
         } else {
             uint256 hash = uint256(keccak256(abi.encode(p.deal)));
             if (stored | 1 != hash | 1) revert Broken(7, "deal hash");
-            if (uint256(keccak256(abi.encode(bookDeals[id]))) != hash) revert Broken(16, "pre-image");
+            if (uint256(bookDeals[id].hash) != hash) revert Broken(16, "pre-image");
             _compareProgress(p, id, stored & 1 != 0);
         }
         if (!p.summed && _ventures[p.market].s.tranches != 0) {
@@ -209,13 +229,13 @@ abstract contract Watch is Ledger {
         for (uint256 i = 0; i < _ventures.length; ++i) {
             _compareMarket(i);
         }
-        for (uint256 k = 0; k < 2; ++k) {
-            _compareMoney(k);
-            address token = _token(k);
-            if (escrow.fees(token) != fees[token]) revert Broken(2, "fees, by the view");
-            for (uint256 i = 0; i < USERS; ++i) {
-                if (escrow.balances(token, users[i]) != free[token][users[i]]) revert Broken(2, "balance, by the view");
-            }
-        }
+        _compareMoney(0);
+        _compareMoney(1);
+        _compareAllMoney();
+    }
+
+    function _compareAllMoney() internal view {
+        _compareViews(0);
+        _compareViews(1);
     }
 }

@@ -27,6 +27,6 @@ def test_a_block_that_is_not_there_is_told(page):
 
 def test_the_page_has_a_block_for_each_prover_that_writes_figures():
     text = report.PAGE.read_text(encoding="utf-8")
-    for name in ("halmos", "slither", "mutation"):
+    for name in ("halmos", "slither", "mutation", "invariants"):
         assert text.count(f"<!-- figures: {name} -->\n") == 1
-    assert text.count("<!-- end -->\n") == 3
+    assert text.count("<!-- end -->\n") == 4

@@ -19,7 +19,7 @@ OPTIONS = {
     "halmos": ("only", "seconds", "figures"),
     "slither": ("figures",),
     "mutation": ("only", "sample", "seed", "every", "figures"),
-    "invariants": (),
+    "invariants": ("figures",),
 }
 
 
@@ -34,9 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--sample", type=int, default=40, help="mutation: how many mutants")
         parser.add_argument("--seed", type=int, default=1, help="mutation: which sample")
         parser.add_argument("--all", dest="every", action="store_true", help="mutation: every mutant")
-        parser.add_argument(
-            "--figures", action="store_true", help="write the figures into docs/verification.md (not of invariants)"
-        )
+        parser.add_argument("--figures", action="store_true", help="write the figures into docs/verification.md")
         parser.add_argument("--write", action="store_true", help="halmos: write the generated checks, and run nothing")
 
     def handle(self, *_args: Any, **options: Any) -> None:
