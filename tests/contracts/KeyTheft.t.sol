@@ -115,6 +115,30 @@ contract KeyTheftTest is Thief {
         _within(0);
     }
 
+    /// @dev Two keys: false attestations while nobody can deposit a bond, as entry is shut or the token struck off the list. The parties
+    /// keep nothing in the escrow, so each bond comes out of a wallet.
+    /// forge-config: default.fuzz.runs = 6
+    /// forge-config: deep.fuzz.runs = 100
+    function testFuzz_attestor_takes_nothing_while_entry_is_shut(uint256 seed) external {
+        _stealAttestor(false);
+        steal(seed % 2 == 0 ? pauser : owner);
+        _shut(seed % 2 == 0);
+        for (uint256 i = 0; i < people.length; ++i) {
+            uint256 all = escrow.balances(address(pay), people[i]);
+            vm.prank(people[i]);
+            escrow.withdraw(address(pay), all, people[i]);
+        }
+        thirtyDays(seed);
+        _within(0);
+        ok(fees <= _ofFees(), "fees above what was signed");
+    }
+
+    function _shut(bool pause) private {
+        vm.prank(pause ? pauser : owner);
+        if (pause) escrow.pauseEntry(block.timestamp + 7 * DAY);
+        else escrow.setPayToken(address(pay), false);
+    }
+
     /// forge-config: default.fuzz.runs = 3
     /// forge-config: deep.fuzz.runs = 100
     function testFuzz_attestor_takes_payments_of_sleepers(uint256 seed) external {
