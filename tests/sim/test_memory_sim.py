@@ -15,7 +15,9 @@ from tests.sim.seeds import kept_seeds
 from tests.sim.world import DEEPEST, ViolationError, World, replayed
 
 STEPS = 20_000
-FAULT_SEEDS = range(60)  # each planted fault must show within these
+FAULT_SEEDS = range(
+    60
+)  # each planted fault must show within these; `first` is the one that showed it when it was written
 
 
 @pytest.fixture(autouse=True)
@@ -102,19 +104,19 @@ class HalfWritten(MemoryStore):
 
 
 @pytest.mark.parametrize(
-    "store",
+    ("store", "first"),
     [
-        with_projection(ForgetsToVoid),
-        with_projection(ForgetsToRefold),
-        with_projection(AppliesTwice),
-        WithoutSwap,
-        HalfWritten,
+        (with_projection(ForgetsToVoid), 0),
+        (with_projection(ForgetsToRefold), 0),
+        (with_projection(AppliesTwice), 0),
+        (WithoutSwap, 2),
+        (HalfWritten, 0),
     ],
     ids=["forgets to void", "forgets to refold", "applies twice", "swaps without comparing", "commits half"],
 )
-def test_a_faulty_store_is_found(store):
+def test_a_faulty_store_is_found(store, first):
     with pytest.raises(ViolationError):
-        run_seeds(FAULT_SEEDS, store=store)
+        run_seeds([first, *FAULT_SEEDS], store=store)
 
 
 def rewinds_one_too_few(window, remote, *, limit):
@@ -132,21 +134,21 @@ def believes_one_node(store, idle, *, missing):
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "faulty"),
+    ("module", "name", "faulty", "first"),
     [
-        (watcher, "plan_step", rewinds_one_too_few),
-        (watcher, "_nothing_done", believes_one_node),
-        (live, "check_links", lambda _headers, _tip: None),
+        (watcher, "plan_step", rewinds_one_too_few, 5),
+        (watcher, "_nothing_done", believes_one_node, 5),
+        (live, "check_links", lambda _headers, _tip: None, 2),
     ],
     ids=["rewinds one too few", "one node can halt", "links are not checked"],
 )
-def test_a_faulty_reader_is_found(monkeypatch, module, name, faulty):
+def test_a_faulty_reader_is_found(monkeypatch, module, name, faulty, first):
     monkeypatch.setattr(module, name, faulty)
     with pytest.raises(ViolationError):
-        run_seeds(FAULT_SEEDS)
+        run_seeds([first, *FAULT_SEEDS])
 
 
 def test_a_range_that_its_own_node_does_not_call_final_is_found(monkeypatch):
     monkeypatch.setattr(backfill, "final_of", lambda _said, _policy: (10**9, None))
     with pytest.raises(ViolationError, match=r"is final and not canonical|halted without a reason"):
-        run_seeds(FAULT_SEEDS)
+        run_seeds([17, *FAULT_SEEDS])
