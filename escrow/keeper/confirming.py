@@ -2,7 +2,7 @@
 
 A receipt counts only when its block is canonical: in our table of blocks, or, where the table has no block of that height, on
 the node at that height. Cases of one nonce:
-- mined and final: its intents are DONE, and the nonce is never looked at again;
+- mined, and final by the reader of the escrow that was called: its intents are DONE, and the nonce is never looked at again;
 - mined, not final: MINED;
 - was mined, no longer (reorg): back to SENT; the stored bytes go out again;
 - mined but reverted: its intents are planned anew, FAILED after the third time; the nonce is followed to the end all the same;
@@ -22,6 +22,7 @@ from escrow.keeper.step import HaltError, Step
 from escrow.models import Block
 from otc.core.failpoints import reach
 from otc.core.locks import lock_row, lock_rows
+from otc.core.models import Chain
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ def _take_in(step: Step, slots: Sequence[Slot], found: Sequence[Receipt | None])
     pairs = [(slot, attempt) for slot in slots for attempt in slot.attempts]
     receipts = {attempt.pk: receipt for (_, attempt), receipt in zip(pairs, found, strict=True) if receipt is not None}
     canonical = _canonical(step, list(receipts.values()))
-    final_number = step.chain.final_number
+    finals = _finals(step) if receipts else {}
     for slot, attempt in pairs:
         receipt = receipts.get(attempt.pk)
         if receipt is None:
@@ -95,7 +96,14 @@ def _take_in(step: Step, slots: Sequence[Slot], found: Sequence[Receipt | None])
         slot.seen_anywhere = True
         if receipt.block_hash in canonical:
             slot.mined, slot.receipt = attempt, receipt
+            final_number = finals.get(attempt.to, step.chain.final_number)
             slot.final = final_number is not None and receipt.block_number <= final_number
+
+
+def _finals(step: Step) -> dict[str, int | None]:
+    """Up to where the chain is final, by escrow: each has a policy and a reader of its own, and the keeper's nonces are of both."""
+    rows = Chain.objects.filter(chain_id=step.chain.chain_id)
+    return dict(rows.values_list("escrow_address", "final_number"))
 
 
 def _canonical(step: Step, receipts: Sequence[Receipt]) -> set[str]:

@@ -406,12 +406,14 @@ class KeeperWorld:
 
     def _check_done(self) -> None:
         """What is DONE was done by the transaction that says so, in a final block, or was done before it."""
-        final = max(chain.final_number or 0 for chain in self.chains)
-        blocks = [block for block in self.fake.blocks if block.number <= final]
-        mined = {tx.hash for block in blocks for tx, went in block.txs if went}
+        finals = {chain.escrow_address: chain.final_number or 0 for chain in self.chains}
+        blocks = [block for block in self.fake.blocks if block.number <= max(finals.values())]
+        mined = {tx.hash: block.number for block in blocks for tx, went in block.txs if went}
         state = self.fake.state(blocks)
         done = Intent.objects.filter(state=IntentState.DONE)
         for deal_id, tranche, tx_hash in done.values_list("deal_id", "tranche", "attempt__tx_hash"):
-            item = (deal_id, tranche)
+            item, final = (deal_id, tranche), finals[self.fake.escrow.deals[deal_id].escrow]
             self._require(item in state.closed or item in state.came, f"{deal_id} {tranche} is done and still open")
-            self._require(tx_hash in mined, f"{deal_id} {tranche} is done by {tx_hash}, which is not final")
+            self._require(
+                mined.get(tx_hash, final + 1) <= final, f"{deal_id} {tranche} is done by {tx_hash}, which is not final"
+            )
