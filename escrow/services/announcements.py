@@ -1,7 +1,7 @@
 """Outbox rows about facts of the chain: who is told what, and how deep it lies.
 
-Aggregates `deal:<id>`, `funds:<address>`, `rights:<address>` and `approval:<address>` are written by the chain's one writer alone, `market:<id>` under
-that market's row lock.
+Aggregates `deal:<id>` are written by the escrow's one writer alone, `market:<id>` under that market's row lock; `funds:<address>`,
+`rights:<address>` and `approval:<address>` by the writers of all escrows, for a wallet is the same on each: so they take turns.
 Amounts are decimal strings of base units.
 """
 
@@ -20,9 +20,10 @@ from escrow.services.ledger import PartiesOf
 from escrow.services.rights import RightKey
 from otc.core.chains import escrow_ref
 from otc.core.models import Chain
-from otc.core.outbox import NewEvent, outbox_add_locked
+from otc.core.outbox import NewEvent, outbox_add_locked, outbox_lock
 from points.models import Market
 
+OF_WALLETS = ("funds:", "rights:", "approval:")
 TYPES = {
     "Filled": "deal.opened",
     "Matched": "deal.matched",
@@ -142,7 +143,9 @@ class Announcements:
             self.rows.append(NewEvent("approval.changed", f"approval:{key.seller}", payload, Depth.SEEN))
 
     def write(self) -> None:
-        """Stores what was collected. Needs the transaction of the facts."""
+        """Stores what was collected. Needs the transaction of the facts, as its last lock."""
+        if any(row.aggregate.startswith(OF_WALLETS) for row in self.rows):
+            outbox_lock("wallets")
         outbox_add_locked(self.rows)
 
 

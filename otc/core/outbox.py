@@ -41,8 +41,7 @@ SELECT min(%s - ((%s - objid::bigint) & 2147483647)) FROM pg_locks
 def outbox_add(*, type: str, aggregate: str, payload: Mapping[str, Any], depth: str = "") -> OutboxEvent:  # noqa: A002
     """Appends one event; its `sequence` is the next of the aggregate. Locks the aggregate until commit."""
     assert connection.in_atomic_block, "an outbox row belongs to the transaction of its change"  # noqa: S101
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [aggregate])
+    outbox_lock(aggregate)
     _begin()
     last = (
         OutboxEvent.objects.filter(aggregate=aggregate).order_by("-sequence").values_list("sequence", flat=True).first()
@@ -50,6 +49,12 @@ def outbox_add(*, type: str, aggregate: str, payload: Mapping[str, Any], depth: 
     return OutboxEvent.objects.create(
         type=type, aggregate=aggregate, sequence=(last or 0) + 1, depth=depth, payload=dict(payload)
     )
+
+
+def outbox_lock(name: str) -> None:
+    """Waits until nobody else holds `name`, an aggregate or what stands for several; held until commit, the last of a transaction's locks."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
 class NewEvent(NamedTuple):
@@ -62,8 +67,8 @@ class NewEvent(NamedTuple):
 
 
 def outbox_add_locked(events: Sequence[NewEvent]) -> None:
-    """Appends many events in three statements. The caller holds the row lock of every aggregate, or has just inserted its row:
-    that lock, and not one per aggregate here, keeps the sequences apart.
+    """Appends many events in three statements. The caller holds the row lock of every aggregate, or has just inserted its row, or
+    holds `outbox_lock` on what stands for them: that, and not a lock per aggregate here, keeps the sequences apart.
     """
     assert connection.in_atomic_block, "an outbox row belongs to the transaction of its change"  # noqa: S101
     aggregates = {event.aggregate for event in events}

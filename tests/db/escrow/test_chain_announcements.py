@@ -1,15 +1,20 @@
 """Who hears of what: history is no news, and what was told as seen is told again when it is final."""
 
 import random
+from functools import partial
 
 import pytest
+from django.db import transaction
 
 from escrow.chain.watcher import watch_step
 from escrow.contracts import bindings
-from otc.core.models import OutboxEvent
+from escrow.domain.ledger import FREE, AccountKey
+from escrow.services.announcements import Announcements
+from otc.core.models import EscrowKind, OutboxEvent
 from tests.sim.fake_chain import ESCROW, FakeChain, FakeNode
 from tests.sim.fake_escrow import TOKENS, USERS, FakeEscrow, word
 from tests.support import rows
+from tests.support.threads import run_together
 
 pytestmark = pytest.mark.django_db
 
@@ -104,3 +109,17 @@ def test_a_reorg_is_told_with_what_it_undid(chain, fake):
         fake.mine([])
     read(chain, fake)
     assert [kind for _, kind, _ in told(1)] == ["deal.opened", "deal.reverted", "deal.opened"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_readers_of_two_escrows_tell_of_the_same_wallet_in_turns():
+    def tell(chain):
+        with transaction.atomic():
+            told = Announcements(chain, from_block=0)
+            told.funds({AccountKey(kind=FREE, token=TOKENS[0], owner=USERS[0]): 5})
+            told.write()
+
+    chains = [rows.chain(), rows.chain(kind=EscrowKind.RIGHTS, escrow_address="0x" + "e6" * 20)]
+    assert run_together([partial(tell, chain) for chain in chains * 3]) == [None] * 6
+    told = OutboxEvent.objects.filter(aggregate=f"funds:{USERS[0]}").order_by("id")
+    assert list(told.values_list("sequence", flat=True)) == [1, 2, 3, 4, 5, 6]
