@@ -2,6 +2,9 @@
 
 from celery import Celery
 
+from otc.consuming import ConnectsAnew
+
 app = Celery("otc")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].add(ConnectsAnew)

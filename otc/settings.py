@@ -231,6 +231,9 @@ CELERY_TASK_TIME_LIMIT = 300
 CELERY_TASK_SOFT_TIME_LIMIT = 240
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Remote control listens on a connection of its own, in the loop that takes tasks. When Redis came back, the client library would
+# connect again there and wait for a message, and the worker take no task any more.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 # Longer than any task may run: a task is never handed out twice while it still runs.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}
 CELERY_TASK_DEFAULT_QUEUE = "default"
