@@ -54,6 +54,7 @@ def chain_register(
             "kind": kind,
             "name": name,
             "rpc_urls": [rpc_url],
+            "final_quorum": 1,  # of one endpoint
             "public_rpc_url": public_rpc_url,
             "escrow_address": escrow_address,
             "start_block": start_block,

@@ -5,7 +5,7 @@ import uuid
 import pghistory
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
 from otc.core.fields import AddressField, Hash32Field
@@ -99,6 +99,13 @@ class Chain(models.Model):
                 name="chain_key_of_its_escrow",
             ),
             models.CheckConstraint(condition=Q(final_quorum__gte=1), name="chain_quorum_of_one_or_more"),
+            models.CheckConstraint(
+                condition=Q(final_quorum=1) | Q(final_quorum__lte=Func(F("rpc_urls"), function="jsonb_array_length")),
+                name="chain_quorum_within_rpc_urls",
+                violation_error_message=(
+                    "final_quorum: more endpoints than rpc_urls names can never agree. Add endpoints, or lower it."
+                ),
+            ),
         ]
 
     def __str__(self) -> str:
