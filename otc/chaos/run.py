@@ -287,7 +287,9 @@ class Seed:
         if under_way.exclude(state=IntentState.MINED).exists() or self.stage.node.pooled():
             return False
         nonces = Signer.objects.exclude(next_nonce=None).exclude(next_nonce=F("final_nonce"))
-        if not under_way.exists() and not nonces.exists():
+        # A reader that lacked a second voice for a moment knows of no final block for as long.
+        behind = Chain.objects.filter(final_number__lt=F("head_number") - F("final_depth"))
+        if not under_way.exists() and not nonces.exists() and not behind.exists():
             return True
         self.stage.mine(self.plan.final_depth)
         return False
