@@ -22,7 +22,7 @@ from escrow.models import Deal, DealOutcome, Intent, IntentState
 from otc.accounts.models import User
 from otc.bench.report import Row
 from otc.core import clock
-from otc.core.models import Chain
+from otc.core.models import Chain, EscrowKind
 from otc.core.signatures import sign_digest
 from otc.rehearsal import abi
 from otc.rehearsal.node import Node, NodeError, TransactionError
@@ -180,9 +180,10 @@ class Venue:
     """One market of the demonstration's escrow; sellers who sign, buyers who fill."""
 
     def __init__(self, stack: Stack, deals: int) -> None:
-        _until(lambda: Chain.objects.get().head_time is not None, "the reader reads its first block")
+        rows = Chain.objects.filter(kind=EscrowKind.TOKENS)
+        _until(lambda: rows.get().head_time is not None, "the reader reads its first block")
         self.node = Node(stack.rpc_url)
-        self.chain = Chain.objects.get()
+        self.chain = rows.get()
         self.token = PayToken.objects.get(chain=self.chain, decimals=6)
         self.other = PayToken.objects.get(chain=self.chain, decimals=18)
         self.escrow = self.chain.escrow_address

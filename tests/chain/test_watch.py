@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import call_command
 
+from escrow.chain.blooms import blooms_of, suspects
 from escrow.chain.reconcile import reconcile
 from escrow.chain.watcher import Outcome, watch, watch_step
 from escrow.checks.verify import verify
@@ -10,7 +11,7 @@ from escrow.contracts import bindings
 from escrow.contracts.deploy.tokens import TokenSpec, token_deploy
 from escrow.contracts.structs import deal_preimage
 from escrow.domain import payouts
-from escrow.models import Account, Deal, DealOutcome, SettlementTerms, Transfer
+from escrow.models import Account, ChainEvent, Deal, DealOutcome, SettlementTerms, Transfer
 from escrow.selectors.balances import balances, portfolio
 from escrow.selectors.deals import deal_timeline, deal_view, deals_of, settlement_terms
 from escrow.selectors.receipts import receipt
@@ -197,6 +198,16 @@ def test_a_reorg_takes_back_what_it_took_and_nothing_else(trade):
     catch_up(trade.chain)
     assert projection_state(trade.chain) == before
     assert portfolio(BUYER, chain=trade.chain).open_deals[0].deal.units == 100
+
+
+def test_every_block_with_a_log_of_ours_has_the_escrow_in_its_bloom_filter(trade):
+    open_two_deals(trade)
+    numbers = set(ChainEvent.objects.values_list("block_number", flat=True))
+    head = trade.chain.head_number
+    blooms = blooms_of(trade.anvil.rpc("eth_getBlockByNumber", hex(number), False) for number in range(head + 1))
+    assert len(blooms) == head + 1 > len(numbers) > 3
+    assert set(suspects(blooms, trade.chain.escrow_address, with_logs=())) >= numbers
+    assert suspects(blooms, trade.chain.escrow_address, with_logs=numbers) == []
 
 
 def test_a_reorg_below_finality_halts_and_pauses_the_keeper(trade):
