@@ -1,4 +1,4 @@
-"""`manage.py prove halmos`: symbolic checks of the shipped byte code, each with a time limit of its own.
+"""`manage.py prove halmos`: symbolic checks of the shipped byte code, each with a limit of its own in seconds of the processor.
 
 A check is *proved* when every path was walked and no solver query gave up, *refuted* when there is a counterexample,
 *undecided* when the time was over. What is planted must be refuted, else the run fails: it would prove anything.
@@ -15,7 +15,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +28,8 @@ from otc.stack.layout import PROJECT
 
 TESTS = PROJECT / "tests" / "symbolic"
 SOLVER_SECONDS = 60  # for one assertion on one path
+POLL = 2  # seconds
+PROCESSES = Path("/proc")  # Linux
 LOOP = 3  # times that a loop is walked
 CUT = "loop-bound"  # in halmos' warning that a loop was walked LOOP times and not to its end
 PROVED, REFUTED, UNDECIDED, NOT_RUN = "proved", "refuted", "undecided", "not run"
@@ -49,7 +50,7 @@ class Outcome:
     verdict: str
     seconds: float
     detail: str
-    limit: int = 0  # the seconds that it had
+    limit: int = 0  # the seconds of the processor that it had
     load: float = 0.0
 
     @property
@@ -201,7 +202,7 @@ def _contract(
         if last:
             yield last
         if left:
-            detail = f"no result, or not in {seconds} s"
+            detail = f"no result, or not in {seconds} s of the processor"
             yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), detail, seconds, _load())
 
 
@@ -220,7 +221,7 @@ def _command(contract: str, functions: Sequence[str]) -> list[str]:
 
 
 def _lines(command: list[str], folder: Path, environment: dict[str, str], seconds: int) -> Iterator[str]:
-    """What the program prints, until it ends; or until nothing was decided for `seconds`, when it is ended."""
+    """What the program prints, until it ends; or until it worked for `seconds` and decided nothing, when it is ended."""
     printed: SimpleQueue[str | None] = SimpleQueue()
     with subprocess.Popen(
         command,
@@ -239,18 +240,33 @@ def _lines(command: list[str], folder: Path, environment: dict[str, str], second
 
         reader = Thread(target=read)
         reader.start()
-        deadline = time.monotonic() + seconds
+        began = 0.0
         try:
-            while (line := printed.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
+            while _spent(process.pid) < began + seconds:
+                try:
+                    line = printed.get(timeout=POLL)
+                except Empty:
+                    continue
+                if line is None:
+                    break
                 if parse(line):
-                    deadline = time.monotonic() + seconds
+                    began = _spent(process.pid)
                 yield line
-        except Empty:
-            pass
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # its solvers too
             reader.join()
+
+
+def _spent(group: int) -> float:
+    """Seconds of the processor that a process group has had, with its ended children: what else the machine does takes none of them."""
+    ticks = 0
+    for process in PROCESSES.glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            words = process.read_text(encoding="utf-8").rpartition(")")[2].split()
+            if int(words[2]) == group:
+                ticks += sum(map(int, words[11:15]))  # user and system, and those of children
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def parse(line: str) -> tuple[str, str, float, str] | None:
@@ -269,8 +285,8 @@ def summary(names: Sequence[str], known: Mapping[str, Outcome]) -> list[str]:
     lines = [
         (
             f"{clock.now():%d %B %Y}, {os.cpu_count()} cores with a load of {loads[0]:.0f} to {loads[-1]:.0f}, "
-            f"{report.byte_code()}, at most {max((outcome.limit for outcome in known.values()), default=0)} s for a check, "
-            f"{sum(outcome.seconds for outcome in known.values()):.0f} s in all."
+            f"{report.byte_code()}, at most {max((outcome.limit for outcome in known.values()), default=0)} s of the processor for a check, "
+            f"{sum(outcome.seconds for outcome in known.values()):.0f} s of the clock in all."
         ),
         "",
         "| contract | checks | proved | refuted | undecided | not run |",

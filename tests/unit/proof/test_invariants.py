@@ -18,7 +18,7 @@ def test_the_pieces_are_more_than_twenty_million_calls_and_no_two_have_the_same_
     assert len({words[-1] for words in campaigns.values()}) == len(campaigns)
     source = "".join(path.read_text(encoding="utf-8") for path in mutation.TESTS.glob("*Invariants.t.sol"))
     for words in campaigns.values():
-        assert f"function {words[1].strip('^$')}(" in source
+        assert re.search(f"function {words[1].removeprefix('^')}", source)
 
 
 def test_what_forge_says_of_a_piece_is_read():

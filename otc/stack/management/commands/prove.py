@@ -30,7 +30,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("what", choices=[*PROOFS, "all"])
         parser.add_argument("--only", default="", help="halmos, mutation: what has this in its name")
-        parser.add_argument("--seconds", type=int, default=300, help="halmos: limit of one check")
+        parser.add_argument("--seconds", type=int, default=300, help="halmos: limit of one check, of the processor")
         parser.add_argument("--sample", type=int, default=40, help="mutation: how many mutants")
         parser.add_argument("--seed", type=int, default=1, help="mutation: which sample")
         parser.add_argument("--all", dest="every", action="store_true", help="mutation: every mutant")
