@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from otc.chaos import views
+from otc.rehearsal.node import NodeError
 
 UPSTREAM_SECONDS = 20.0
 HANG_SECONDS = 25.0  # longer than any client of ours waits
@@ -92,15 +93,19 @@ class Proxy:
         self._thread.join()
 
     def set(self, trouble: Trouble | None) -> None:
-        """From here on: this trouble, or none. A request that hangs from the one before is let go."""
+        """From here on: this trouble, or none. A request that hangs from the one before is let go. NodeError when the node is down and
+        a fork of it was asked for.
+        """
         self._healed.set()
         self._healed = threading.Event()
         view: views.View | None = None
         if trouble is not None and trouble.kind is Kind.LAGGING:
             view = views.Lagging(trouble.blocks)
         elif trouble is not None and trouble.kind is Kind.FORKED:
-            head = int(orjson.loads(self._forward(orjson.dumps(views.question("eth_blockNumber"))))["result"], 16)
-            view = views.Forked(above=max(0, head - trouble.blocks))
+            try:
+                view = views.Forked(above=max(0, self._head() - trouble.blocks))
+            except _Broken as error:
+                raise NodeError("The node does not answer.") from error
         self._view, self._trouble = view, trouble
 
     def answer(self, body: bytes) -> bytes:
@@ -147,11 +152,14 @@ class Proxy:
         """As a node with another view of the chain would answer."""
         asked = orjson.loads(body)
         calls = asked if isinstance(asked, list) else [asked]
-        head = int(orjson.loads(self._forward(orjson.dumps(views.question("eth_blockNumber"))))["result"], 16)
+        head = self._head()
         changed = [view.asked(call, head) for call in calls]
         answers = {answer["id"]: answer for answer in orjson.loads(self._forward(orjson.dumps(changed)))}
         seen = [view.answered(call, answers[call["id"]], head) for call in calls]
         return orjson.dumps(seen if isinstance(asked, list) else seen[0])
+
+    def _head(self) -> int:
+        return int(orjson.loads(self._forward(orjson.dumps(views.question("eth_blockNumber"))))["result"], 16)
 
     def _forward(self, body: bytes) -> bytes:
         request = urllib.request.Request(self._node(), body, {"Content-Type": "application/json"})  # noqa: S310  # our own node

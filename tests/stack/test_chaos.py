@@ -28,8 +28,8 @@ def shell(var):
 
 
 def test_five_seeds_hold_every_invariant(tmp_path):
-    """Of them the last goes past finality."""
-    command = [sys.executable, str(PROJECT / "manage.py"), "chaos", "--seeds", "5", "--seed", "4", "--json"]
+    """Of them the first goes past finality."""
+    command = [sys.executable, str(PROJECT / "manage.py"), "chaos", "--seeds", "5", "--seed", "48", "--json"]
     done = subprocess.run(
         command, cwd=PROJECT, env=shell(tmp_path / "var"), capture_output=True, text=True, check=False, timeout=SECONDS
     )

@@ -9,6 +9,7 @@ import pytest
 
 from escrow.chain.client import HttpNode, RpcError, RpcFault
 from otc.chaos.proxy import Kind, Proxy, Trouble
+from otc.rehearsal.node import NodeError
 
 CALLS = [("eth_one", ["0x1"]), ("eth_two", ["0x2"]), ("eth_three", ["0x3"])]
 
@@ -132,3 +133,11 @@ def test_a_share_is_a_share(proxy, node):
     for _ in range(60):
         node.batch(CALLS)
     assert 10 < proxy.met < 50
+
+
+def test_a_fork_of_a_node_that_is_down_is_refused_and_the_endpoint_stays_as_it_was(upstream, proxy, node):
+    upstream.close()
+    with pytest.raises(NodeError):
+        proxy.set(Trouble(Kind.FORKED, blocks=3))
+    assert proxy.met == 0
+    upstream.close = lambda: None
