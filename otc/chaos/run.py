@@ -40,6 +40,7 @@ HALT_SECONDS = 30.0
 DEEP = (70, 100)  # final depths that no reorganisation of a seed reaches
 SHALLOW = (5, 12)
 HALTING = 8  # every so many seeds, something final is replaced
+PAST_FINALITY = 4  # so many blocks at most
 FAULTS = 0.5  # of the steps
 EARLY_FILLS = 3  # before anything breaks
 TOLD = {"Resold", "Matched", "Delivered", "RightsDelivered", "RightWithdrawn"}  # events that a report counts
@@ -231,11 +232,11 @@ class Seed:
     def _break_finality(self) -> None:
         """Replaces a final block: the reader must halt, the keeper pause, a page go out; then the operator's way out."""
         self.faults.heal()
-        self.stage.mine(self.plan.final_depth)
+        self.stage.mine(self.plan.final_depth + PAST_FINALITY)  # a node that was started again can't undo what is older
         self._level()
         finals = [final for final in Chain.objects.values_list("final_number", flat=True) if final is not None]
         assert len(finals) == len(self.chains)  # noqa: S101 - so many blocks were made
-        depth = self.stage.node.block_number() - min(finals) + self.chance.randint(1, 4)
+        depth = self.stage.node.block_number() - min(finals) + self.chance.randint(1, PAST_FINALITY)
         self.stage.happened.note(f"past finality: {self.faults.reorg(depth, returning=False)}")
         self.stage.wake()
         self.stage.until(self._is_halted, "the reader halts when something final is replaced", seconds=HALT_SECONDS)
