@@ -1,11 +1,11 @@
 """Reads what is final already: by ranges, several at once, keeping only headers that carry events, and the end of each range.
 
-The ranges are asked, checked and decoded in threads while the caller writes the one before: node, reader and database work at the same
+The ranges are asked, checked and decoded in threads while the caller stages the one before: node, reader and database work at the same
 time.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -38,37 +38,51 @@ class _Range:
 
 
 def readings(
-    node: Node, plan: Extend, *, tip: Header | None, policy: Policy, others: Sequence[Node] = ()
+    node: Node,
+    plan: Extend,
+    *,
+    tip: Header | None,
+    policy: Policy,
+    others: Sequence[Node] = (),
+    more: Callable[[], bool] = lambda: True,
 ) -> Generator[Reading, None, None]:
-    """The planned blocks as consecutive readings, each at most `node.width.blocks` wide. Teaches `node.width`.
+    """The planned blocks as consecutive readings, each at most `node.width.blocks` wide. Teaches `node.width`. Once there shall
+    not be `more`, what is under way is the last.
 
     Arguments and errors as of `live.read_live`; what was yielded before an error stands.
     """
-    for found in _in_lanes(node, plan, policy, others) if node.lanes > 1 else _one_by_one(node, plan, policy, others):
+    lanes = _in_lanes if node.lanes > 1 else _one_by_one
+    for found in lanes(node, plan, policy, others, more):
         check_links([found.first], tip)
         tip = found.reading.headers[-1]
         yield found.reading
 
 
-def _one_by_one(node: Node, plan: Extend, policy: Policy, others: Sequence[Node]) -> Iterator[_Range]:
+def _one_by_one(
+    node: Node, plan: Extend, policy: Policy, others: Sequence[Node], more: Callable[[], bool]
+) -> Iterator[_Range]:
     first = plan.first
-    while first <= plan.last:
+    while first <= plan.last and (first == plan.first or more()):
         last = min(first + node.width.blocks - 1, plan.last)
         yield _read(node, first, last, policy, others)
         first = last + 1
 
 
-def _in_lanes(node: Node, plan: Extend, policy: Policy, others: Sequence[Node]) -> Iterator[_Range]:
+def _in_lanes(
+    node: Node, plan: Extend, policy: Policy, others: Sequence[Node], more: Callable[[], bool]
+) -> Iterator[_Range]:
     """As many ranges under way as the node has lanes; given in order."""
     pool = ThreadPoolExecutor(node.lanes, thread_name_prefix="backfill")
     under_way: deque[tuple[int, Future[_Range]]] = deque()  # with the width asked for
     first = plan.first
     try:
-        while first <= plan.last or under_way:
-            while first <= plan.last and len(under_way) < node.lanes:
+        while True:
+            while first <= plan.last and len(under_way) < node.lanes and (first == plan.first or more()):
                 last = min(first + node.width.blocks - 1, plan.last)
                 under_way.append((last - first + 1, pool.submit(_read, node, first, last, policy, others)))
                 first = last + 1
+            if not under_way:
+                return
             yield _result(*under_way.popleft(), node)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

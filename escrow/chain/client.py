@@ -95,11 +95,11 @@ class Node(Protocol):
 
 class RangeWidth:
     """Blocks per eth_getLogs that a node allows: halves on refusal; grows twofold until something was refused, by an eighth
-    afterwards, never back to what was refused; and no wider than about LOGS logs, so that one range is one bite for the database.
+    afterwards, never back to what was refused; and no wider than about LOGS logs, so that several ranges are under way while one is staged.
     """
 
-    START, LARGEST = 250, 10_000
-    LOGS = 8_000
+    START, LARGEST = 100, 10_000
+    LOGS = 4_000
 
     def __init__(self) -> None:
         self.blocks = self.START

@@ -106,6 +106,36 @@ class ChainEvent(models.Model):
         return f"{self.name} @{self.block_number}/{self.log_index}"
 
 
+class StagedBlock(models.Model):
+    """A header of history that was read ahead of the fold (escrow.chain.staging). Of no chain is a block staged up to its tip."""
+
+    pk = models.CompositePrimaryKey("chain", "number")
+    chain = models.ForeignKey(Chain, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    number = models.PositiveBigIntegerField()
+    hash = Hash32Field()
+    parent_hash = Hash32Field()
+    timestamp = models.PositiveBigIntegerField(help_text="Unix seconds.")
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.hash[:10]}"
+
+
+class StagedLog(models.Model):
+    """A log of a staged block. What stands here was checked: it decodes, or is of an event that this version doesn't know."""
+
+    pk = models.CompositePrimaryKey("chain", "block_number", "log_index")
+    chain = models.ForeignKey(Chain, on_delete=models.CASCADE, related_name="+", db_constraint=False, db_index=False)
+    block_number = models.PositiveBigIntegerField()
+    log_index = models.PositiveIntegerField()
+    tx_hash = Hash32Field()
+    address = AddressField()
+    topics = models.BinaryField(help_text="Words of 32 bytes.")
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"{self.block_number}/{self.log_index}"
+
+
 class Reorg(models.Model):
     """One time that the reader took blocks back."""
 

@@ -69,6 +69,17 @@ class Extend:
 
 
 @dataclass(frozen=True, slots=True)
+class Staged:
+    """History that was read and checked ahead of the fold: all of it from the tip up to `tip`, with so many logs. None: nothing."""
+
+    tip: Header | None
+    logs: int
+
+    def reaches(self, number: int) -> bool:
+        return self.tip is not None and self.tip.number >= number
+
+
+@dataclass(frozen=True, slots=True)
 class Rewind:
     """Blocks above `to` (one of ours) are no longer canonical."""
 

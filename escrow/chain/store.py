@@ -11,9 +11,10 @@ from django.db import transaction
 
 from escrow.chain.looking import Policy
 from escrow.chain.models import Block, ChainCursor, ChainEvent, Reorg
-from escrow.chain.planner import Depths, Header, TipWindow
+from escrow.chain.planner import Depths, Header, Staged, TipWindow
 from escrow.chain.reading_rows import reading_store
 from escrow.chain.readings import Reading
+from escrow.chain.staging import staged, staged_bite, staged_tip, staging_add, staging_drop
 from escrow.contracts import bindings
 from escrow.services.announcements import Announcements
 from escrow.services.deals import deals_link
@@ -68,15 +69,31 @@ class Store(Protocol):
         """Tokens that `rewind` to this header wants facts of."""
         ...
 
+    def staged(self) -> Staged:
+        """What is staged: history that was read ahead of the fold, from the tip on."""
+        ...
+
+    def stage(self, window: TipWindow, after: Header | None, reading: Reading) -> None:
+        """Adds a reading of history to what is staged, whose last header is `after` (the tip, when nothing is), or raises TipLostError."""
+        ...
+
+    def bite(self, upto: int, events: int) -> Reading:
+        """The first of what is staged, no block above `upto`, about so many events: all of a block or none."""
+        ...
+
+    def unstage(self) -> None:
+        """Forgets what is staged: it is of a branch that lost."""
+        ...
+
     def extend(self, window: TipWindow, reading: Reading, depths: Depths, tokens: Tokens) -> None:
         """Adds the blocks and logs of the reading after `window.tip`, folds the events, sets the depths. An empty reading only sets
-        the depths, and does late work.
+        the depths, and does late work. What is staged of these blocks is forgotten.
         """
         ...
 
     def rewind(self, window: TipWindow, to: Header, tokens: Tokens) -> int:
         """Takes back the blocks above `to` and what their events did; depths stay, but safe is `to` at most. Returns how many
-        events went.
+        events went. Nothing stays staged.
         """
         ...
 
@@ -149,6 +166,26 @@ class DatabaseStore:
         )
         return {args["settlement"]["token"] for args in rows.values_list("args", flat=True)} - {ZERO_ADDRESS}
 
+    # ------------------------------------------------------------ history, ahead of the fold
+
+    def staged(self) -> Staged:
+        return staged(self._pk)
+
+    @transaction.atomic
+    def stage(self, window: TipWindow, after: Header | None, reading: Reading) -> None:
+        """Locks Chain and cursor. Errors: TipLostError."""
+        chain, _ = self._lock(window, history=-1)
+        if (staged_tip(chain.pk) or window.tip) != after:
+            raise TipLostError(f"what is staged of {chain} moved")
+        staging_add(chain.pk, reading)
+        reach("watcher.staging")
+
+    def bite(self, upto: int, events: int) -> Reading:
+        return staged_bite(self._pk, upto, events)
+
+    def unstage(self) -> None:
+        staging_drop(self._pk)
+
     # ------------------------------------------------------------ the transactions
 
     @transaction.atomic
@@ -172,6 +209,7 @@ class DatabaseStore:
         reach("watcher.folded")
         told.write()
         _move(cursor, tip, final)
+        staging_drop(chain.pk, upto=tip.number)
         reach("watcher.written")
 
     @transaction.atomic
@@ -193,6 +231,7 @@ class DatabaseStore:
         offers_expire(chain_id=chain.pk)
         told.write()
         _move(cursor, to, cursor.final_number)
+        staging_drop(chain.pk)
         return len(rows)
 
     @transaction.atomic

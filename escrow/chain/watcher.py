@@ -2,7 +2,7 @@
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,9 +12,9 @@ from escrow.chain.client import Node, RpcError, RpcFault, within
 from escrow.chain.health import FORKED, MOVED, ChainEndpoints, Endpoints, GivenNodes
 from escrow.chain.live import read_live
 from escrow.chain.looking import Policy, look
-from escrow.chain.planner import Extend, Halt, Header, Remote, Rewind, Step, TipWindow, Wait, depths, plan_step
+from escrow.chain.planner import Extend, Halt, Header, Remote, Rewind, Staged, Step, TipWindow, Wait, depths, plan_step
 from escrow.chain.quorum import confirmed
-from escrow.chain.readings import EMPTY, ChainMovedError, Reading
+from escrow.chain.readings import EMPTY, ChainMovedError, Reading, headers_at
 from escrow.chain.store import DatabaseStore, Store, TipLostError
 from escrow.chain.tokens import token_facts
 from escrow.domain.deals import FoldError
@@ -28,12 +28,15 @@ log = logging.getLogger(__name__)
 RETRY_PAUSE = 0.1  # seconds before a node that contradicted itself is asked again
 STEP_SECONDS = 3.0  # for all answers of one node to one step: then the next node is asked
 ALL_RANGES = 1_000_000  # blocks of history in one step: as many as its time allows
+BITE = 20_000  # events of history folded at once
+AHEAD = 200_000  # events staged before they are folded
 
 
 class Outcome(StrEnum):
     """What a step did."""
 
     EXTENDED = "extended"
+    STAGED = "staged"  # history was read ahead, nothing of it is folded yet
     REWOUND = "rewound"
     LEVEL = "level"  # nothing new
     WAITING = "waiting"  # the nodes lag, moved under us, or fail; the next tick tries again
@@ -102,7 +105,7 @@ def step(store: Store, endpoints: Endpoints, *, until: float = 0.0) -> StepResul
             result = StepResult(Outcome.WAITING, str(error), behind=True)
         except FoldError as error:
             result = StepResult(Outcome.HALTED, f"the events contradict each other: {error}")
-        if result.outcome in {Outcome.EXTENDED, Outcome.REWOUND, Outcome.LEVEL}:
+        if result.outcome in {Outcome.EXTENDED, Outcome.STAGED, Outcome.REWOUND, Outcome.LEVEL}:
             for other in forked:
                 endpoints.failed(other, FORKED)
             return result
@@ -201,28 +204,74 @@ class _Step:
         )
 
     def _history(self, plan: Extend, remote: Remote) -> StepResult:
-        """Range by range; what was stored before an error stands."""
+        """Reads ahead, then folds what is staged, bite by bite, once it is a whole one or all that there is."""
         with collector_resting():
-            return self._ranges(plan, remote)
+            ready = self._read_ahead(plan)
+            return self._fold(plan, remote, ready)
 
-    def _ranges(self, plan: Extend, remote: Remote) -> StepResult:
-        events, last, patience = 0, plan.first - 1, STEP_SECONDS - self.seconds
-        ranges = readings(self.node, plan, tip=self.window.tip, policy=self.policy, others=self._others())
+    def _read_ahead(self, plan: Extend) -> Staged:
+        """Stages range after range. What was staged before an error stands, and hides it when there is something to fold."""
+        staged = self.store.staged()
+        if staged.reaches(plan.last) or staged.logs >= AHEAD:
+            return staged
+        begun, patience = staged, STEP_SECONDS - self.seconds
+        tip = staged.tip or self.window.tip
+        rest = Extend(plan.first if staged.tip is None else staged.tip.number + 1, plan.last, live=False)
+        ranges = readings(
+            self.node,
+            rest,
+            tip=tip,
+            policy=self.policy,
+            others=self._others(),
+            more=lambda: staged.logs < AHEAD and clock.monotonic() < self.until,
+        )
         try:
-            while last < plan.last and (last < plan.first or clock.monotonic() < self.until):
+            while True:
                 with within(patience):
-                    reading = next(ranges)
-                with within(STEP_SECONDS):
-                    self._extend(reading, remote, reading.headers[-1])
-                events, last, patience = events + len(reading.logs), reading.headers[-1].number, STEP_SECONDS
+                    reading = next(ranges, None)
+                if reading is None:
+                    break
+                self.store.stage(self.window, tip, reading)
+                reach("watcher.staged")
+                tip, patience = reading.headers[-1], STEP_SECONDS
+                staged = Staged(tip, staged.logs + len(reading.logs))
         except (RpcError, ChainMovedError) as error:
-            if last < plan.first:
+            if staged == begun and staged.logs < BITE:
                 raise
             self.broken_off = True
             _failed(error, self.node, self.endpoints)
         finally:
             ranges.close()
-        return StepResult(Outcome.EXTENDED, f"up to block {last}", last < remote.head.number, events)
+        return staged
+
+    def _fold(self, plan: Extend, remote: Remote, staged: Staged) -> StepResult:
+        """As many bites as there is time for, one at least."""
+        complete, left, events, last = staged.reaches(plan.last), staged.logs, 0, plan.first - 1
+        while last < plan.last and (complete or left >= BITE) and (last < plan.first or clock.monotonic() < self.until):
+            bite = self.store.bite(plan.last, BITE)
+            if not bite.headers:
+                break
+            with within(STEP_SECONDS):
+                self._extend_by_bite(bite, remote)
+            left, events, last = left - len(bite.logs), events + len(bite.logs), bite.headers[-1].number
+        if last >= plan.first:
+            return StepResult(Outcome.EXTENDED, f"up to block {last}", last < remote.head.number, events)
+        if complete:
+            return StepResult(
+                Outcome.WAITING, f"the node lags: it calls block {plan.last} final, and later ones are staged"
+            )
+        return StepResult(Outcome.STAGED, f"{left} events ahead", behind=True)
+
+    def _extend_by_bite(self, bite: Reading, remote: Remote) -> None:
+        """Another machine may have told what was staged, a while ago: this node must have its end, and agree on what is final."""
+        tip = bite.headers[-1]
+        found = headers_at(self.node, [tip.number])
+        if not found:
+            raise ChainMovedError(f"{self.node.name} no longer has block {tip.number}")
+        if found[0].hash != tip.hash or _other_final(bite.headers, remote) is not None:
+            self.store.unstage()
+            raise ChainMovedError(f"{self.node.name} has another chain than the one that was staged up to {tip.number}")
+        self._extend(bite, remote, tip)
 
     def _wait(self, remote: Remote, plan: Wait) -> StepResult:
         """Level with the node, finality may still move, and there may be work that waited for us."""
@@ -234,9 +283,9 @@ class _Step:
         return StepResult(Outcome.LEVEL)
 
     def _extend(self, reading: Reading, remote: Remote, tip: Header) -> None:
-        for header in (*self.window.headers, *reading.headers):
-            if header.number == remote.final and remote.final_hash not in {None, header.hash}:
-                raise ChainMovedError(f"block {header.hash} is not the final one, {remote.final_hash}")
+        wrong = _other_final((*self.window.headers, *reading.headers), remote)
+        if wrong is not None:
+            raise ChainMovedError(f"block {wrong.hash} is not the final one, {remote.final_hash}")
         after = depths(self.window, remote, tip, safe_depth=self.policy.safe_depth)
         tokens = token_facts(self.node, self.store.tokens_of(reading))
         reach("watcher.read")
@@ -247,3 +296,15 @@ class _Step:
     def _others(self) -> list[Node]:
         """Who is asked when an empty answer is hard to believe."""
         return [other for other in self.endpoints.ready() if other is not self.node] if self.policy.check_blooms else []
+
+
+def _other_final(headers: Iterable[Header], remote: Remote) -> Header | None:
+    """The header of ours at the height that the node calls final, when it names another block there."""
+    return next(
+        (
+            header
+            for header in headers
+            if header.number == remote.final and remote.final_hash not in {None, header.hash}
+        ),
+        None,
+    )

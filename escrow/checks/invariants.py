@@ -146,6 +146,18 @@ READING = [
         """,
     ),
     Invariant(
+        "chain.staged",
+        "what is staged lies above the tip, and each staged log in a staged block",
+        """
+        SELECT 'block ' || s.number, 'not above the tip ' || k.tip_number FROM escrow_stagedblock s
+          JOIN escrow_chaincursor k ON k.chain_id = s.chain_id WHERE s.chain_id = %(chain)s AND s.number <= k.tip_number
+         UNION ALL
+        SELECT 'log ' || l.block_number || '/' || l.log_index, 'its block is not staged' FROM escrow_stagedlog l
+         WHERE l.chain_id = %(chain)s
+           AND NOT EXISTS (SELECT 1 FROM escrow_stagedblock s WHERE s.chain_id = l.chain_id AND s.number = l.block_number)
+        """,
+    ),
+    Invariant(
         "chain.unread",
         "a chain without a tip has no head and no canonical block",
         """

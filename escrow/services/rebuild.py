@@ -6,6 +6,7 @@ from django.db import transaction
 
 from escrow.chain.events import fold_events
 from escrow.chain.models import Block, ChainCursor, ChainEvent
+from escrow.chain.staging import staging_drop
 from escrow.models import (
     Account,
     AutoDelivery,
@@ -64,6 +65,7 @@ def chain_forget(*, chain_id: int) -> None:
     facts_derive(chain=chain)
     ChainEvent.objects.filter(chain=chain).delete()
     Block.objects.filter(chain=chain).delete()
+    staging_drop(chain.pk)
     if cursor is not None:
         cursor.delete()
     Chain.objects.filter(pk=chain_id).update(

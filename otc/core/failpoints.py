@@ -16,6 +16,8 @@ _FOLDER = os.environ.get(VARIABLE, "")
 # Every failpoint of the code, and between which two things it lies.
 NAMES = {
     "watcher.read": "blocks were read from a node, nothing is written",
+    "watcher.staging": "inside the transaction that adds history to staging, nothing is committed",
+    "watcher.staged": "history is staged, nothing of it is folded",
     "watcher.stored": "inside the step's transaction: headers and logs are written, nothing is folded",
     "projector.transfers": "inside it: transfers are written, deals and markets are not",
     "watcher.folded": "inside it: everything is folded, the outbox and the cursor are not written",

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.models import F
 
-from escrow.chain.models import WrittenTogether
+from escrow.chain.models import StagedBlock, WrittenTogether
 from escrow.checks import folds
 from escrow.checks.invariants import QUERIES, REFERENCES
 from escrow.checks.verify import FOLDS, NAMES, SHOWN, verify
@@ -94,6 +94,7 @@ BREAKS = {
     "chain.linked": (change(tip_block(), parent_hash=word(1)), "block "),
     "chain.tip": (change(Chain.objects, head_time=5), "block "),
     "chain.depths": (change(Chain.objects, safe_number=F("head_number") + 1), "chain"),
+    "chain.staged": (lambda: StagedBlock.objects.create(chain=Chain.objects.get(), number=0, hash=word(1), parent_hash=word(0), timestamp=1), "block "),
     "chain.unread": (lambda: ChainCursor.objects.all().delete(), "chain"),
     "events.block": (change(tip_block(), canonical=False), "event "),
     "offers.filled": (change(Offer.objects.filter(offer_hash=BUY), filled_units=9), BUY[2:]),

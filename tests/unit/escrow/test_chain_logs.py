@@ -96,6 +96,17 @@ def test_logs_without_knowing_the_last_block_prove_nothing(chain):
         read(Twisted(chain, "eth_getBlockByNumber", twist), Extend(1, 10, live=False), tip=None)
 
 
+def test_logs_of_a_machine_that_does_not_call_the_range_final_prove_nothing(chain):
+    """Another one behind the same address said that block 10 is final."""
+
+    def twist(answer, params):
+        block = chain.blocks[12]
+        return answer | {"number": hex(12), "hash": block.hash} if params[0] == "latest" else answer
+
+    with pytest.raises(ChainMovedError, match="as final"):
+        read(Twisted(chain, "eth_getBlockByNumber", twist), Extend(1, 10, live=False), tip=None)
+
+
 @pytest.mark.parametrize("live", [True, False])
 @pytest.mark.parametrize(
     "change", [{"blockHash": "0x" + "ab" * 32}, {"removed": True}, {"address": "0x" + "ab" * 20}, {"data": "0x12"}]
