@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from otc.accounts import services
+from otc.accounts import ethereum, services
 from otc.accounts.models import User
 from otc.accounts.permissions import IsWallet
 from otc.api.serializers import MeAnswer, NonceAnswer, NonceRequest, VerifyAnswer, VerifyRequest
@@ -24,7 +24,7 @@ class NonceView(APIView):
         """The EIP-4361 text that this wallet signs to sign in; good for five minutes, once."""
         asked = NonceRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        challenge = services.challenge_issue(
+        challenge = ethereum.challenge_issue(
             address=asked.validated_data["address"],
             chain_id=asked.validated_data["chain_id"],
             domain=request.get_host(),
@@ -42,7 +42,7 @@ class VerifyView(APIView):
         """A bearer token for the wallet that signed the message."""
         asked = VerifyRequest(data=request.data)
         asked.is_valid(raise_exception=True)
-        user = services.sign_in(**asked.validated_data, domain=request.get_host())
+        user = ethereum.sign_in(**asked.validated_data, domain=request.get_host())
         token, row = services.token_issue(user=user)
         return Response(VerifyAnswer({"token": token, "expires_at": row.expires_at, "address": user.address}).data)
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from otc.accounts import services
+from otc.accounts import ethereum, services
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import normal_hex, to_checksum
 from otc.core.requests import problem_response
@@ -66,7 +66,7 @@ def sign_in_message(request: HttpRequest) -> HttpResponse:
     chain_id = body.get("chain_id")
     if not isinstance(chain_id, int) or not 0 < chain_id < CHAIN_ID_BOUND:
         raise DomainError(ErrorCode.INVALID, "The chain id is a whole number.", field="chain_id")
-    challenge = services.challenge_issue(
+    challenge = ethereum.challenge_issue(
         address=address, chain_id=chain_id, domain=request.get_host(), uri=request.build_absolute_uri("/")
     )
     return JsonResponse({"message": challenge.message})
@@ -80,7 +80,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     message = body.get("message")
     if not isinstance(message, str):
         raise DomainError(ErrorCode.INVALID, "The message that was signed is missing.", field="message")
-    user = services.sign_in(message=message, signature=signature_of(body), domain=request.get_host())
+    user = ethereum.sign_in(message=message, signature=signature_of(body), domain=request.get_host())
     services.session_open(request=request, user=user)
     return JsonResponse({"address": to_checksum(user.address or "")})
 

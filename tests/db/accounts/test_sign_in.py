@@ -14,7 +14,7 @@ from eth_account.messages import encode_defunct
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from otc.accounts import services
+from otc.accounts import ethereum, services
 from otc.accounts.models import AccessToken, SignInNonce, User
 from otc.core import clock
 from otc.core.errors import DomainError, ErrorCode
@@ -28,7 +28,7 @@ YES = "0x1626ba7e" + "00" * 28
 
 
 def challenge(account=SELLER, chain_id=31337):
-    return services.challenge_issue(
+    return ethereum.challenge_issue(
         address=account.address.lower(), chain_id=chain_id, domain=SITE, uri=f"https://{SITE}/"
     ).message
 
@@ -38,7 +38,7 @@ def signed(message, account=SELLER):
 
 
 def sign_in(message, signature=None, domain=SITE):
-    return services.sign_in(message=message, signature=signature or signed(message), domain=domain)
+    return ethereum.sign_in(message=message, signature=signature or signed(message), domain=domain)
 
 
 def refused(message, signature=None, domain=SITE):
@@ -62,7 +62,7 @@ class TestSigningIn:
         lines = challenge().split("\n")
         assert lines[0] == f"{SITE} wants you to sign in with your Ethereum account:"
         assert lines[1] == SELLER.address
-        assert services.STATEMENT in lines
+        assert ethereum.STATEMENT in lines
         assert {"URI: https://venue.example/", "Version: 1", "Chain ID: 31337"} < set(lines)
 
     def test_a_hardware_wallets_recovery_id(self):

@@ -22,7 +22,7 @@ from tests.support.differential.rights_world import RightsWorld
 from tests.support.differential.trial import Trial
 from tests.support.differential.world import MismatchError, World
 
-TRIALS_A_NODE = 10  # a node remembers every block
+TRIALS_A_NODE = 4  # a node remembers every block
 KINDS: tuple[tuple[type[World], type[Driver]], ...] = ((World, Driver), (RightsWorld, RightsDriver))
 
 
