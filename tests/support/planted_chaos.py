@@ -25,14 +25,18 @@ healed = Faults.heal
 
 
 def kill_after_signing(self):
-    """All is well again but for this: the next transaction is signed by a process that dies then."""
-    healed(self)
+    """No other fault: the next transaction is signed by a process that dies then."""
     failpoints.arm(self.stage.failpoints, "keeper.signed")
 
 
+def heal(self):
+    """All is well again but for this."""
+    healed(self)
+    kill_after_signing(self)
+
+
 if __name__ == "__main__":
-    Faults.inject = lambda _self: None
-    Faults.heal = kill_after_signing
+    Faults.inject, Faults.heal = kill_after_signing, heal
     run.DRAIN_SECONDS = 15.0  # a signer that halted does not come back
     external = {"DJANGO_SETTINGS_MODULE": sys.argv[1]}
     with Stage(layout, say=sys.stderr.write, external=external) as stage:
