@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -29,6 +30,7 @@ from escrow.chain.watcher import Outcome, StepResult, step, watch
 from escrow.contracts import bindings
 from escrow.models import Deal
 from escrow.services.replay import replay
+from otc.bench import ponder
 from otc.bench.activity import Facts, Season, arguments, chain_made, traders, venue_of
 from otc.bench.anvil import Anvil
 from otc.bench.database import BenchDatabase, bench_database
@@ -41,7 +43,8 @@ from otc.stack.layout import Layout
 
 ROUNDS = 3
 RANGE = 150  # blocks in one question of the contenders: about as many events as twice a range of ours
-WEB3_BLOCKS, NAIVE_BLOCKS = 150, 60  # the slices
+WEB3_BLOCKS, NAIVE_BLOCKS, PONDER_BLOCKS = 150, 60, 150  # the slices
+SLICES = {"web3.py by ranges": WEB3_BLOCKS, "web3.py by blocks": NAIVE_BLOCKS, "ponder": PONDER_BLOCKS}
 SLICE_AT = 600  # the first block of the slices: past the making of accounts
 REORG_DEPTH = 64
 REORG_ROUNDS = 5
@@ -59,6 +62,9 @@ FOLDED_ROWS = """
 SELECT block_number, log_index, tx_hash, address, array_to_string(ARRAY(SELECT jsonb_array_elements_text(topics)), ','), data
   FROM escrow_chainevent WHERE canonical ORDER BY 1, 2
 """
+
+
+Contender = Callable[[BenchDatabase, Anvil, Facts], "Run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +199,21 @@ def naive_loop(database: BenchDatabase, chain: Anvil, facts: Facts) -> Run:
     return Run(_count(), seconds, _digest(RAW_ROWS))
 
 
+def ponder_loop(folder: Path) -> Contender:
+    """Ponder on the slice, its own start included; the rows are those of its own store of logs."""
+
+    def contender(database: BenchDatabase, chain: Anvil, facts: Facts) -> Run:
+        database.fresh()
+        last = SLICE_AT + PONDER_BLOCKS - 1
+        url = database.cluster.url_of(database.cluster.database)
+        seconds = ponder.run(folder, chain, facts, database=url, first=SLICE_AT, last=last)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM peer.log")
+            return Run(int(cursor.fetchone()[0]), seconds, _digest(ponder.ROWS))
+
+    return contender
+
+
 def _contract(chain: Anvil, facts: Facts) -> tuple[Web3, dict[bytes, Any]]:
     """web3.py on the node, and its event decoders by topic."""
     node = Web3(Web3.HTTPProvider(chain.url))
@@ -263,7 +284,7 @@ def reorgs(chain: Anvil, facts: Facts) -> tuple[float, int]:
 # ---------------------------------------------------------------- the figures
 
 
-CONTENDERS: dict[str, Callable[[BenchDatabase, Anvil, Facts], Run]] = {
+CONTENDERS: dict[str, Contender] = {
     "limit": limit,
     "web3.py by ranges": web3_loop,
     "web3.py by blocks": naive_loop,
@@ -271,17 +292,18 @@ CONTENDERS: dict[str, Callable[[BenchDatabase, Anvil, Facts], Run]] = {
 }
 
 
-def run() -> list[Row]:
+def run(*, with_ponder: bool = False) -> list[Row]:
+    contenders = {"ponder": ponder_loop(ponder.ready()), **CONTENDERS} if with_ponder else CONTENDERS
     state, facts = chain_made(Layout.of("bench").root / "chain")
-    runs: dict[str, list[Run]] = {name: [] for name in [*CONTENDERS, "fold"]}
+    runs: dict[str, list[Run]] = {name: [] for name in [*contenders, "fold"]}
     with bench_database() as database, Anvil(*arguments(state)) as chain:
         for _ in range(ROUNDS):
-            for name, contender in CONTENDERS.items():
+            for name, contender in contenders.items():
                 runs[name].append(contender(database, chain, facts))
             runs["fold"].append(fold())
         same = len({done.rows for name in ("ours", "fold", "limit") for done in runs[name]}) == 1
-        for name, blocks in (("web3.py by ranges", WEB3_BLOCKS), ("web3.py by blocks", NAIVE_BLOCKS)):
-            expected = _digest(FOLDED_ROWS, first=SLICE_AT, last=SLICE_AT + blocks - 1)
+        for name in contenders.keys() & SLICES.keys():
+            expected = _digest(FOLDED_ROWS, first=SLICE_AT, last=SLICE_AT + SLICES[name] - 1)
             same &= all(done.rows == expected for done in runs[name])
         rebuilt = replay(chain_id=Chain.objects.get().pk, install=False).same
         seconds, taken = reorgs(chain, facts)
@@ -302,7 +324,7 @@ def _rows(runs: dict[str, list[Run]], *, same: bool, rebuilt: bool, reorg: float
         "at least",
         f"{events / speed['fold']:.1f} s in all",
     )
-    for name in ("web3.py by ranges", "web3.py by blocks"):
+    for name in [name for name in SLICES if name in runs]:
         ratio = _ratio(runs, name)
         bar = 10.0 if name == "web3.py by ranges" else None
         slice_ = f"{speed[name]:,.0f} events/s on {runs[name][0].events:,} events"
