@@ -138,12 +138,16 @@ def summary(passed: Sequence[Piece]) -> list[str]:
     calls, runs = sum(piece.calls for piece in trading), sum(piece.runs for piece in trading)
     seconds = sum(piece.seconds for piece in trading)
     thieves = next((piece for piece in passed if piece.name == THIEVES), None)
-    theft = f"{thieves.runs:,} thieves in {thieves.seconds:.0f} s" if thieves else "the thieves have not run"
+    theft = (
+        f"{thieves.runs:,} thieves in {thieves.seconds:.0f} s, no bound was passed"
+        if thieves
+        else "the thieves have not run"
+    )
     return [
         (
             f"{clock.now():%d %B %Y}, {os.cpu_count()} cores with a load of {loads[0]:.0f} to {loads[-1]:.0f}, {report.byte_code()}: "
             f"{len(trading)} of {PIECES} pieces, **{calls:,} calls** ({rights:,} of them on `RightsEscrow`) in {runs} runs; "
             f"{seconds:.0f} s of processor time, {1000 * seconds / max(calls, 1):.2f} ms a call. "
-            f"No invariant was broken, and in each run every function worked. Of stolen keys: {theft}, no bound was passed."
+            f"No invariant was broken, and in each run every function worked. Of stolen keys: {theft}."
         )
     ]
