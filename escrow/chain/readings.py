@@ -132,15 +132,15 @@ def _sorted_once(logs: Iterable[EscrowLog]) -> Iterable[EscrowLog]:
 
 def _log(answer: Any) -> EscrowLog:
     try:
-        topics = tuple([_clean(topic) for topic in answer["topics"]])
-        data = _clean(answer["data"])
+        texts = [answer["blockHash"], answer["transactionHash"], answer["address"], answer["data"], *answer["topics"]]
+        block_hash, tx_hash, address, data, *topics = _clean(texts)
         return EscrowLog(
             int(answer["blockNumber"], 16),
             int(answer["logIndex"], 16),
-            _clean(answer["blockHash"]),
-            _clean(answer["transactionHash"]),
-            _clean(answer["address"]),
-            topics,
+            block_hash,
+            tx_hash,
+            address,
+            tuple(topics),
             data,
             decode(topics, data),
         )
@@ -148,11 +148,17 @@ def _log(answer: Any) -> EscrowLog:
         raise RpcError(RpcFault.MALFORMED, f"a log that can't be read: {error!r}") from error
 
 
-def _clean(text: str) -> str:
-    """0x and lower-case hex digits, nothing else: what a node says goes into COPY as it stands. Errors: ValueError."""
-    if text[:2] != "0x":
-        raise ValueError("hex without 0x")
-    return "0x" + fromhex(text[2:]).hex()
+def _clean(texts: list[str]) -> list[str]:
+    """Each 0x and lower-case hex digits of whole bytes, nothing else: what a node says goes into COPY as it stands. Errors: ValueError.
+
+    All at once where they are as they should be: this is done for every log of history.
+    """
+    digits = [text[2:] for text in texts if text[:2] == "0x" and not len(text) % 2]
+    joined = "".join(digits)
+    if len(digits) != len(texts):
+        raise ValueError("hex without 0x, or half a byte")
+    clean = fromhex(joined).hex()
+    return texts if clean == joined else ["0x" + fromhex(each).hex() for each in digits]
 
 
 # ---------------------------------------------------------------- an empty answer that is hard to believe

@@ -35,7 +35,7 @@ from otc.bench.activity import Facts, Season, arguments, chain_made, traders, ve
 from otc.bench.anvil import Anvil
 from otc.bench.database import BenchDatabase, bench_database
 from otc.bench.gas import artifact
-from otc.bench.registered import market_registered, venue_registered
+from otc.bench.registered import FINAL_DEPTH, market_registered, venue_registered
 from otc.bench.report import Row
 from otc.core import clock
 from otc.core.models import Chain
@@ -297,6 +297,7 @@ def run(*, with_ponder: bool = False) -> list[Row]:
     state, facts = chain_made(Layout.of("bench").root / "chain")
     runs: dict[str, list[Run]] = {name: [] for name in [*contenders, "fold"]}
     with bench_database() as database, Anvil(*arguments(state)) as chain:
+        chain.rpc("anvil_mine", hex(FINAL_DEPTH))  # all that happened is history
         for _ in range(ROUNDS):
             for name, contender in contenders.items():
                 runs[name].append(contender(database, chain, facts))

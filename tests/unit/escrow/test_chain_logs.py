@@ -119,6 +119,35 @@ def test_a_log_of_elsewhere_is_refused(chain, change, live):
         read(Twisted(chain, "eth_getLogs", twist), Extend(1, 10, live=live), tip=None)
 
 
+@pytest.mark.parametrize("member", ["transactionHash", "address", "data", "blockHash", "topics"])
+@pytest.mark.parametrize(
+    ("spoil", "refused"),
+    [
+        (lambda text: "0x" + text[2:].upper(), False),
+        (lambda text: text[:4] + " " + text[4:] + " ", False),
+        (lambda text: text[2:], True),
+        (lambda text: text[:-1], True),
+        (lambda text: text[:-1] + "\t", True),
+        (lambda text: text[:-2] + "\\N", True),
+        (lambda _text: None, True),
+    ],
+)
+def test_hex_of_a_log_is_lower_case_and_nothing_else(chain, member, spoil, refused):
+    """It goes into COPY as it stands."""
+
+    def twist(answer, _params):
+        return [
+            log | {member: [*map(spoil, log[member])] if member == "topics" else spoil(log[member])} for log in answer
+        ]
+
+    node, plan = Twisted(chain, "eth_getLogs", twist), Extend(1, 10, live=False)
+    if refused:
+        with pytest.raises(RpcError, match="can't be read"):
+            read(node, plan, tip=None)
+    else:
+        assert read(node, plan, tip=None) == read(FakeNode(chain), plan, tip=None)
+
+
 def test_one_log_twice_is_one_and_two_that_differ_are_an_error(chain):
     def twice(answer, _params):
         return answer + answer[::-1]
