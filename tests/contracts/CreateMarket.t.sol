@@ -23,6 +23,14 @@ contract CreateMarketTest is Venue {
         refused(keeper, abi.encodeCall(IEscrow.createMarket, (t)), err(IOTCErrors.BadTerms.selector, what));
     }
 
+    function test_every_kind_of_thing() external {
+        IEscrow.MarketTerms memory t = plainTerms();
+        for (uint8 kind = 0; kind <= 3; ++kind) {
+            (t.kind, t.rulesHash) = (kind, keccak256(abi.encode("rules of", kind)));
+            works(keeper, abi.encodeCall(IEscrow.createMarket, (t)), "a market of this kind");
+        }
+    }
+
     function test_refused_roles_and_kinds() external {
         IEscrow.MarketTerms memory t = plainTerms();
         t.payToken = address(drop);

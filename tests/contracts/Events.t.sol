@@ -92,6 +92,38 @@ contract EventsTest is Venue {
         logs(guardian, abi.encodeCall(IEscrow.confirmCancel, (terms)), topics, "");
     }
 
+    /// @dev The parties stand in the topics in their order, and the running total beside the deal.
+    function test_of_fills_of_one_offer() external {
+        IEscrow.Offer memory o = sellOffer();
+        o.minFill = 1;
+        for (uint256 i = 1; i <= 2; ++i) {
+            IEscrow.Fill memory f = fillOf(o, 30);
+            vm.recordLogs();
+            vm.prank(buyer);
+            escrow.fill(f.offer, f.signature, f.units, f.takerRef);
+            Vm.Log[] memory all = vm.getRecordedLogs();
+            eq(all.length, 1, "one log");
+            bytes memory topics = abi.encode(IEscrow.Filled.selector, escrow.offerHash(o), buyer, seller);
+            eq(keccak256(abi.encodePacked(all[0].topics)), keccak256(topics), "topics");
+            (IEscrow.Deal memory deal, uint8 side, uint256 filled) = abi.decode(all[0].data, (IEscrow.Deal, uint8, uint256));
+            eq(deal.buyer, buyer, "buyer");
+            eq(deal.seller, seller, "seller");
+            eq(side, 1, "the maker's side");
+            eq(filled, 30 * i, "what is filled so far");
+        }
+    }
+
+    /// @dev Of a deal with tranches that goes on, and of its end.
+    function test_of_tranches_that_end() external {
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory s = vested(2, 5_000, uint32(7 * DAY));
+        settle(s);
+        vm.warp(uint256(s.start) + s.window + 1);
+        logs(keeper, abi.encodeCall(IEscrow.slash, (deal, 0)), settled(deal.id), abi.encode(0, 2, false, 750, 0, 0));
+        vm.warp(uint256(s.start) + 7 * DAY + s.window + 1);
+        logs(keeper, abi.encodeCall(IEscrow.slash, (deal, 1)), settled(deal.id), abi.encode(1, 2, true, 750, 0, 0));
+    }
+
     function settled(bytes32 id) private pure returns (bytes memory) {
         return abi.encode(IEscrow.Settled.selector, id);
     }

@@ -29,6 +29,7 @@ contract RuleTimeoutTest is Venue {
         eq(escrow.fees(address(pay)), 0, "no fee");
         eq(escrow.deals(deal.id), bytes32(uint256(6)), "TIMED_OUT");
         refused(keeper, call(), errOf(IOTCErrors.DealClosed.selector, deal.id, 6));
+        refused(keeper, abi.encodeCall(IEscrow.slash, (deal, 0)), errOf(IOTCErrors.DealClosed.selector, deal.id, 6));
         solvent();
     }
 

@@ -16,6 +16,7 @@ contract TranchesTest is Venue {
         settle(vested(3, 4_000, uint32(10 * DAY))); // 400, 300, 300 of 1,000
         eq(escrow.due(deal, 0), 120e18, "40 %");
         eq(escrow.due(deal, 1), 90e18, "30 %");
+        refused(keeper, abi.encodeCall(IEscrow.due, (deal, 3)), err(IOTCErrors.BadTranche.selector, 3, 3));
         deliver(deal, 0, 120e18);
         eq(free(seller), s - 500 + 400 - 4 + 200, "first tranche");
         eq(escrow.progress(deal.id), 1, "resolved");
