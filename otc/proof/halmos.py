@@ -221,7 +221,9 @@ def _command(contract: str, functions: Sequence[str]) -> list[str]:
 
 
 def _lines(command: list[str], folder: Path, environment: dict[str, str], seconds: int) -> Iterator[str]:
-    """What the program prints, until it ends; or until it worked for `seconds` and decided nothing, when it is ended."""
+    """What the program prints, until it ends; or until it worked for `seconds` and decided nothing, or stood still for as long by the
+    clock, when it is ended.
+    """
     printed: SimpleQueue[str | None] = SimpleQueue()
     with subprocess.Popen(
         command,
@@ -240,9 +242,12 @@ def _lines(command: list[str], folder: Path, environment: dict[str, str], second
 
         reader = Thread(target=read)
         reader.start()
-        began = 0.0
+        began = worked = 0.0
+        moved = clock.monotonic()
         try:
-            while _spent(process.pid) < began + seconds:
+            while (spent := _spent(process.pid)) < began + seconds and clock.monotonic() < moved + seconds:
+                if spent > worked:
+                    worked, moved = spent, clock.monotonic()
                 try:
                     line = printed.get(timeout=POLL)
                 except Empty:
