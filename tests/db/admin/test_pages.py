@@ -9,6 +9,7 @@ from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from escrow.chain.models import StagedBlock, StagedLog
 from otc.accounts.models import User
 from otc.core.fields import to_checksum
 from otc.core.panel import PanelAdmin
@@ -19,6 +20,10 @@ MODELS = sorted((model for model in admin.site._registry if model._meta.app_labe
 READ_ONLY = [model for model in MODELS if model is not User]
 each_model = pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 each_read_only = pytest.mark.parametrize("model", READ_ONLY, ids=lambda model: model._meta.label)
+UNSEEN = {
+    StagedBlock,
+    StagedLog,
+}  # what the reader has read ahead of the fold is nobody's truth, and has no key of one column
 NONSENSE = ["nothing like it", "0x", "0x12", "-1", "9" * 60, "9" * 19, "'; DROP TABLE", "\u0661", "%", "0x" + "g" * 40]
 
 
@@ -35,7 +40,7 @@ def listed(operator, model, **query):
 
 def test_every_model_of_ours_has_a_page():
     ours = {model for label in OURS for model in apps.get_app_config(label).get_models()}
-    assert ours == set(MODELS)
+    assert ours - UNSEEN == set(MODELS)
     assert all(isinstance(admin.site._registry[model], PanelAdmin) for model in MODELS)
 
 

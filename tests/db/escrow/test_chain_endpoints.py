@@ -307,7 +307,7 @@ def forked_from(fake: FakeChain, depth: int) -> FakeChain:
 
 
 def test_a_quorum_must_name_the_same_block(fake):
-    chain = chain_on(final_quorum=2)
+    chain = chain_on("http://one", "http://two", final_quorum=2)
     assert read_with(chain, FakeNode(fake)).outcome is Outcome.WAITING  # nobody else, and nothing to begin with
     assert not ChainCursor.objects.exists()
     read_with(chain, FakeNode(fake), FakeNode(fake))
@@ -321,7 +321,7 @@ def test_a_quorum_must_name_the_same_block(fake):
 
 
 def test_a_quorum_goes_by_what_the_slower_one_has(fake):
-    chain = chain_on(final_quorum=2)
+    chain = chain_on("http://one", "http://two", final_quorum=2)
     slow = FakeChain(random.Random(3), FakeEscrow(random.Random(3), {}, []))  # noqa: S311
     slow.blocks = fake.blocks[:8]
     read_with(chain, FakeNode(fake), FakeNode(slow))
@@ -330,7 +330,7 @@ def test_a_quorum_goes_by_what_the_slower_one_has(fake):
 
 
 def test_disagreement_past_finality_halts(fake):
-    chain = chain_on(final_quorum=2)
+    chain = chain_on("http://one", "http://two", final_quorum=2)
     read_with(chain, FakeNode(fake), FakeNode(fake))
     other = forked_from(fake, 6)
     assert watch_step(chain.pk, nodes=[FakeNode(other), FakeNode(fake)]).outcome is Outcome.LEVEL
