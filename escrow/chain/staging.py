@@ -1,6 +1,6 @@
 """History that is read ahead of the fold: checked headers and logs in tables without a log of their own.
 
-Reading costs a tenth of folding and is done in the ranges that a node allows, folding is best in large bites: so the two go at
+Reading costs a quarter of folding and is done in the ranges that a node allows, folding is best in large bites: so the two go at
 their own pace (docs/decisions/staging.md). What is staged begins right after the tip and has no gap. It is nobody's truth: a rewind
 drops it, a crash of the database server empties it, and it is read again.
 """

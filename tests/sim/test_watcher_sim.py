@@ -56,7 +56,7 @@ class World:
             escrow_address=ESCROW,
             final_depth=70 if seed == DEEP else self.rng.randint(3, 9),
             safe_depth=1,
-            **dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"]),
+            **rows.UNREAD,
         )
         for token in TOKENS:
             PayToken.objects.create(chain=self.chain, address=token, symbol="PAY", decimals=6, allowed=False)

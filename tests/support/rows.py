@@ -27,6 +27,11 @@ def word(value: int) -> str:
     return f"0x{value:064x}"
 
 
+UNREAD = dict.fromkeys(
+    ["head_number", "head_time", "head_hash", "safe_number", "final_number"]
+)  # of a chain before its first step
+
+
 def chain(*, chain_id: int = 31337, kind: str = EscrowKind.TOKENS, **values: object) -> Chain:
     """An escrow whose chain was read up to block 10, safe to 9, final to 7."""
     defaults = {

@@ -63,8 +63,7 @@ def told(deal: int) -> list[tuple[int, str, str]]:
 
 @pytest.fixture
 def chain():
-    unread = dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"])
-    return rows.chain(escrow_address=ESCROW, final_depth=3, safe_depth=1, **unread)
+    return rows.chain(escrow_address=ESCROW, final_depth=3, safe_depth=1, **rows.UNREAD)
 
 
 def test_what_was_final_when_a_chain_is_first_read_is_history(chain, fake):

@@ -22,7 +22,6 @@ from tests.support import rows
 from tests.support.rpc_server import RpcServer, black_hole, dripping, serving
 
 pytestmark = pytest.mark.django_db
-UNREAD = dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"])
 ALLOWED = bindings.PayTokenSet(token=TOKENS[0], allowed=True)
 DEPOSITED = bindings.Deposited(token=TOKENS[0], user=USERS[0], from_=USERS[0], amount=100)
 
@@ -67,7 +66,7 @@ def hand(monkeypatch):
 
 def chain_on(*urls: str, **values: object) -> Chain:
     return rows.chain(
-        escrow_address=ESCROW, rpc_urls=list(urls), **{"final_depth": 3, "safe_depth": 1, **UNREAD, **values}
+        escrow_address=ESCROW, rpc_urls=list(urls), **{"final_depth": 3, "safe_depth": 1, **rows.UNREAD, **values}
     )
 
 

@@ -67,8 +67,7 @@ LIFE = [[FILLED], PROPOSED, FIRST_TWO, THIRD, [out(7)], SLASHED]
 
 @pytest.fixture
 def chain():
-    unread = dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"])
-    made = rows.chain(kind=EscrowKind.RIGHTS, escrow_address=ESCROW, final_depth=6, safe_depth=1, **unread)
+    made = rows.chain(kind=EscrowKind.RIGHTS, escrow_address=ESCROW, final_depth=6, safe_depth=1, **rows.UNREAD)
     rows.market(made, market_id=MARKET, status=0)
     return made
 
@@ -224,9 +223,7 @@ def test_a_market_registered_late_folds_its_pieces(chain, fake):
 
 
 def test_both_escrows_of_a_chain_keep_apart(chain, fake):
-    tokens = rows.chain(
-        escrow_address=ESCROW, **dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"])
-    )
+    tokens = rows.chain(escrow_address=ESCROW, **rows.UNREAD)
     rows.market(tokens, market_id=MARKET, status=0)
     mine(chain, fake, *LIFE[:4])
     assert Chain.objects.filter(chain_id=31337).count() == 2

@@ -26,8 +26,7 @@ UNTIL = 1e12  # of the monotonic clock: as long as it takes
 
 @pytest.fixture
 def chain():
-    unread = dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"])
-    return rows.chain(escrow_address=ESCROW, final_depth=3, safe_depth=1, **unread)
+    return rows.chain(escrow_address=ESCROW, final_depth=3, safe_depth=1, **rows.UNREAD)
 
 
 @pytest.fixture

@@ -65,8 +65,7 @@ LIFE = [OPENED, [GIFT], [SALE], [PAID_SALE], [PROPOSED], [ATTESTED], [DISPUTED],
 
 @pytest.fixture
 def chain():
-    unread = dict.fromkeys(["head_number", "head_time", "head_hash", "safe_number", "final_number"])
-    made = rows.chain(escrow_address=ESCROW, final_depth=6, safe_depth=1, **unread)
+    made = rows.chain(escrow_address=ESCROW, final_depth=6, safe_depth=1, **rows.UNREAD)
     market = rows.market(
         made, market_id=MARKET, status=0, settlement=1, attestor=ATTESTOR, arbitrator=ARBITRATOR, challenge=86_400,
         arbitration_window=86_400, bond_bps=300,

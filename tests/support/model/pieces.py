@@ -1,5 +1,6 @@
 """Collections of rights as the escrow meets them: ERC-721 and ERC-1155 whose issuer may turn any switch at any time."""
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 from tests.support.model.state import Refused
@@ -21,14 +22,14 @@ class Conduct(NamedTuple):
     reenters: bool = False
 
 
-class Collection:
+class Collection(ABC):
     """What the escrow asks of one. Errors: Refused with the collection's own, or BadToken where it has no answer."""
 
     address: str
 
+    @abstractmethod
     def is_of(self, *, semi_fungible: bool) -> bool:
         """What it says of itself by ERC-165."""
-        raise NotImplementedError
 
     def owner_of(self, right: int) -> str:
         raise Refused("BadToken", self.address)
@@ -36,9 +37,9 @@ class Collection:
     def pieces(self, account: str, right: int) -> int:
         raise Refused("BadToken", self.address)
 
+    @abstractmethod
     def send(self, operator: str, source: str, to: str, right: int, amount: int, *, semi_fungible: bool) -> None:
         """As `operator` asks: one piece of an ERC-721, or `amount` of an ERC-1155."""
-        raise NotImplementedError
 
 
 class Switched(Collection):

@@ -25,7 +25,6 @@ class Command(BaseCommand):
         parser.add_argument("name", choices=sorted(BENCHES))
         parser.add_argument("--json", action="store_true", help="the rows as JSON")
         parser.add_argument("--deals", type=int, default=10_000, help="settle: how many deals fall due at once")
-
         parser.add_argument("--with-ponder", action="store_true", help="index: ponder 0.16.10 from npm as a peer")
 
     def handle(self, *_args: Any, **options: Any) -> None:
