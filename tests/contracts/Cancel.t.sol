@@ -29,4 +29,16 @@ contract CancelTest is Venue {
         escrow.cancel(o);
         eq(escrow.filled(escrow.offerHash(o)), type(uint256).max, "cancelled");
     }
+
+    function test_what_is_consumed_is_left_as_it_is() external {
+        IEscrow.Offer memory o = sellOffer();
+        o.minFill = 1;
+        fill(buyer, o, 60);
+        fill(buyer, o, 40);
+        vm.recordLogs();
+        vm.prank(seller);
+        escrow.cancel(o);
+        eq(vm.getRecordedLogs().length, 0, "there was nothing to cancel");
+        eq(escrow.filled(escrow.offerHash(o)), 100, "filled");
+    }
 }

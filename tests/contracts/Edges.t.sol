@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.30;
 
+import {IERC1155Receiver} from "@openzeppelin/contracts/token/ERC1155/IERC1155Receiver.sol";
 import {ICourtAdapter} from "@escrow/interfaces/ICourtAdapter.sol";
 import {IRightsEscrow} from "@escrow/interfaces/IRightsEscrow.sol";
 import {IEscrow, IOTCErrors, IOTCEscrow, IVenue, Venue} from "./support/Venue.sol";
 import {Court} from "./support/Court.sol";
+import {GenerousKeys, HostilePasses} from "./support/Rights.sol";
 import {RightsVenue} from "./support/RightsVenue.sol";
 import {WeirdToken} from "./support/Tokens.sol";
 import {Vm, vm} from "./support/Vm.sol";
@@ -215,5 +217,54 @@ contract EdgesOfRightsTest is RightsVenue {
         refusedOf(deal, seller, data, err(IOTCErrors.TooMuch.selector, 1, 0));
         hand(deal, false, some(3), none());
         eq(escrow.deals(deal.id), bytes32(uint256(1)), "DELIVERED");
+    }
+
+    function test_what_it_has_alone_is_locked() external {
+        HostilePasses bad = new HostilePasses();
+        vm.prank(seller);
+        bad.setApprovalForAll(address(escrow), true);
+        IEscrow.Deal memory deal = openDeal();
+        settleIn(address(bad), any721);
+        bytes4[3] memory locked =
+            [IRightsEscrow.propose.selector, IRightsEscrow.deliver.selector, IRightsEscrow.withdrawRight.selector];
+        for (uint256 i = 0; i < locked.length; ++i) {
+            bad.mint(seller, i);
+            // zeros: the lock comes before they are looked at
+            bad.strike(address(escrow), abi.encodePacked(locked[i], new bytes(2_048)));
+            hand(deal, false, some(i), none());
+            eq(bytes32(bytes4(bad.attackError())), bytes32(IVenue.ReentrancyGuardReentrantCall.selector), "by the lock");
+        }
+    }
+
+    /// @dev More came than was asked for, after a part: the deal is done, not overdone, and all of it is the buyer's.
+    function test_what_goes_beyond_is_the_buyer_s_and_counts_for_nothing() external {
+        GenerousKeys generous = new GenerousKeys();
+        generous.mint(seller, 7, 100);
+        vm.prank(seller);
+        generous.setApprovalForAll(address(escrow), true);
+        uint256 s = free(seller);
+        IEscrow.Deal memory deal = openDeal();
+        settleIn(address(generous), IRightsEscrow.Rights(0, true));
+        hand(deal, true, some(7), some(1));
+        generous.add(2);
+        hand(deal, true, some(7), some(1));
+        eq(escrow.deals(deal.id), bytes32(uint256(1)), "DELIVERED");
+        eq(free(seller), s + 1_000 - 10, "paid as agreed");
+        eq(vault.rights(address(generous), 7, buyer), 4, "what came");
+        eq(generous.balanceOf(address(escrow), 7), 4, "is there");
+    }
+
+    function test_nothing_comes_in_unasked() external {
+        bytes memory wanted = abi.encodeWithSelector(IRightsEscrow.NotExpected.selector, keeper);
+        bytes memory data = abi.encodeCall(IERC1155Receiver.onERC1155Received, (address(escrow), seller, 7, 1, ""));
+        IEscrow.Deal memory deal = openDeal();
+        refusedOf(deal, keeper, data, wanted);
+        wanted = abi.encodeWithSelector(IRightsEscrow.NotExpected.selector, address(keys));
+        vm.prank(seller);
+        (bool success, bytes memory answer) =
+            address(keys).call(abi.encodeCall(keys.safeTransferFrom, (seller, address(escrow), 7, 1, "")));
+        ok(!success, "refused");
+        eq(keccak256(answer), keccak256(wanted), "not asked for");
+        eq(keys.balanceOf(seller, 7), 100, "still his");
     }
 }

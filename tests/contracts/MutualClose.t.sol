@@ -74,6 +74,16 @@ contract MutualCloseTest is Venue {
         close(deal, 300, 225);
     }
 
+    /// @dev Of 64, the first one's mark of a slash stands right behind the last one's place.
+    function test_of_as_many_tranches_as_there_may_be() external {
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory st = vested(64, 3_700, uint32(DAY)); // 370 and 63 of 10; 185 and 63 of 5
+        settle(st);
+        vm.warp(st.start + st.window + 1);
+        escrow.slash(deal, 0);
+        close(deal, 45, 900);
+    }
+
     function test_of_attested_deals_in_every_phase() external {
         (IEscrow.Deal memory deal,) = attestedDeal();
         uint256 snapshot = vm.snapshotState();

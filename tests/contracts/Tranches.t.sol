@@ -62,6 +62,34 @@ contract TranchesTest is Venue {
         solvent();
     }
 
+    /// @dev Nothing else tells the escrow of the first one: the slot itself has to say that the deal has progress.
+    function test_the_first_one_slashed_is_slashed_once() external {
+        (uint256 b, uint256 s) = (free(buyer), free(seller));
+        IEscrow.Deal memory deal = openDeal();
+        IEscrow.SettlementTerms memory st = vested(2, 5_000, uint32(30 * DAY));
+        settle(st);
+        vm.warp(st.start + st.window + 1);
+        escrow.slash(deal, 0);
+        eq(escrow.deals(deal.id), escrow.dealHash(deal) | bytes32(uint256(1)), "has progress");
+        refused(keeper, abi.encodeCall(IEscrow.slash, (deal, 0)), err(IOTCErrors.TrancheClosed.selector, uint256(deal.id), 0));
+        IEscrow.TrancheOf[] memory batch = new IEscrow.TrancheOf[](2);
+        (batch[0], batch[1]) = (IEscrow.TrancheOf(deal, 0), IEscrow.TrancheOf(deal, 0));
+        escrow.slashBatch(batch); // skipped
+        eq(free(buyer), b - 1_000 + 500 + 250, "half of both, once");
+        eq(free(seller), s - 500, "nothing");
+        solvent();
+    }
+
+    function test_a_deal_of_one_leaves_no_progress() external {
+        IEscrow.Deal[2] memory deals = [openDeal(), openDeal()];
+        IEscrow.SettlementTerms memory st = settle();
+        deliver(deals[0], 0, 300e18);
+        vm.warp(uint256(st.start) + st.window + 1);
+        escrow.slash(deals[1], 0);
+        eq(escrow.progress(deals[0].id), 0, "delivered");
+        eq(escrow.progress(deals[1].id), 0, "slashed");
+    }
+
     /// @dev A slice of nothing (fewer base units than tranches): the seller claims it with an empty delivery.
     function test_a_slice_in_which_nothing_is_due() external {
         IEscrow.Deal memory deal = openDeal();
