@@ -102,7 +102,14 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # ---------------------------------------------------------------- cache, sessions, accounts
 
 REDIS_URL = env.text("REDIS_URL")
-CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
+REDIS_SECONDS = 5  # for one answer: a Redis that went away in the middle of one must not hold us
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": REDIS_SECONDS, "SOCKET_TIMEOUT": REDIS_SECONDS},
+    }
+}
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_AGE = 7 * 24 * 3600
 SESSION_COOKIE_SECURE = SECURE_COOKIES
@@ -234,8 +241,12 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Remote control listens on a connection of its own, in the loop that takes tasks. When Redis came back, the client library would
 # connect again there and wait for a message, and the worker take no task any more.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
-# Longer than any task may run: a task is never handed out twice while it still runs.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Longer than any task may run: a task is never handed out twice while it still runs.
+    "visibility_timeout": 900,
+    # Without it the worker's loop stands in the middle of an answer that never ends, with all its timers.
+    "socket_timeout": REDIS_SECONDS,
+}
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ROUTES = {"escrow.chain.*": {"queue": "chain"}, "escrow.keeper.*": {"queue": "keeper"}}
 # A tick that the worker did not reach in time is worthless: the next one does the same work.
