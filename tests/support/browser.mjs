@@ -128,7 +128,10 @@ const commands = {
     await pages.get(page).page.keyboard.press(key);
   },
   async theme({ page, theme }) {
-    await pages.get(page).page.emulateMedia({ colorScheme: theme });
+    const window = pages.get(page).page;
+    await window.emulateMedia({ colorScheme: theme });
+    // Colours begin to fade with the next frame: axe waits for what has begun.
+    await window.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   },
   async size({ page, width, height }) {
     await pages.get(page).page.setViewportSize({ width, height });
