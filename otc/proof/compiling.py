@@ -4,6 +4,7 @@ The optimizer does not change what the code does, takes most of the time, and wo
 """
 
 import json
+import re
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -21,24 +22,34 @@ SETTINGS = {
     "metadata": {"bytecodeHash": "none", "appendCBOR": False},
 }
 Error = Mapping[str, Any]
-SHARES = "src/lib/Shares.sol"
-PART = "        return Math.mulDiv(total, done, whole);\n"
-# Any number, from halmos' own cheat code. A pure function can't ask for it, but may call one that does not say so.
-ANY_PART = """        (total, done, whole);
+# Amounts that the shipped code reckons: unit, function, and what stands in its place, which may give any number.
+UNKNOWN = (
+    # From halmos' own cheat code. A pure function can't ask for it, but may call one that does not say so.
+    (
+        "src/lib/Shares.sol",
+        "part",
+        """        (total, done, whole);
         function() internal view returns (uint256) asks = _any;
         function() internal pure returns (uint256) any;
         assembly ("memory-safe") {
             any := asks
         }
         return any();
-"""
-ANY = """    function _any() private view returns (uint256) {
+    }
+
+    function _any() private view returns (uint256) {
         address svm = address(uint160(uint256(keccak256("svm cheat code"))));
         (, bytes memory answer) = svm.staticcall(abi.encodeWithSignature("createUint256(string)", "part"));
         return abi.decode(answer, (uint256));
-    }
-
-    function _upTo("""
+""",
+    ),
+    ("src/lib/Shares.sol", "dueFor", "        return part(units, num, den);\n"),
+    ("src/lib/Shares.sol", "ofTranche", "        return part(total, tgeBps, n + i);\n"),
+    ("src/Offers.sol", "_leg", "        return Shares.part(total, before, units + whole);\n"),
+    ("src/Deals.sol", "_locked", "        return Shares.part(deal.payment, progress[deal.id], stored);\n"),
+)
+IMPORTS = {"src/Offers.sol": 'import {Shares} from "./lib/Shares.sol";\n'}
+FIRST_IMPORT = "import {State}"
 
 
 def sources() -> dict[str, str]:
@@ -50,17 +61,27 @@ def sources() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def with_any_parts() -> str:
-    """The creation code (hex) of OTCEscrow, as shipped but for `Shares.part`, which gives any number."""
+def with_unknown_amounts() -> str:
+    """The creation code (hex) of OTCEscrow, as shipped but for the functions of `UNKNOWN`, each of which gives any number."""
     request = json.loads(build.input_path("OTCEscrow").read_text(encoding="utf-8"))
-    text = request["sources"][SHARES]["content"]
-    if PART not in text:
-        raise StackError(f"{SHARES} has another form: otc/proof/compiling.py has to follow")
-    text = text.replace(PART, ANY_PART).replace("    function _upTo(", ANY, 1)
-    request["sources"][SHARES]["content"] = text
+    for unit, function, body in UNKNOWN:
+        entry = request["sources"][unit]
+        entry["content"] = _with_body(unit, entry["content"], function, body)
+    for unit, line in IMPORTS.items():
+        entry = request["sources"][unit]
+        entry["content"] = entry["content"].replace(FIRST_IMPORT, line + FIRST_IMPORT, 1)
     contract = build.compile_contract(json.dumps(request), "OTCEscrow", build.TARGETS["OTCEscrow"])
     code: str = contract["evm"]["bytecode"]["object"]
     return code
+
+
+def _with_body(unit: str, text: str, function: str, body: str) -> str:
+    """`text` with other statements in a function. Errors: StackError when it is not there, or not once."""
+    found = re.findall(rf"^    function {function}\([^{{]*{{\n", text, re.MULTILINE)
+    if len(found) != 1:
+        raise StackError(f"{unit} has another form: otc/proof/compiling.py has to follow")
+    begin = text.index(found[0]) + len(found[0])
+    return text[:begin] + body + text[text.index("\n    }\n", begin) + 1 :]
 
 
 def trees(texts: Mapping[str, str]) -> tuple[dict[str, Any], list[Error]]:

@@ -31,8 +31,17 @@ SIGNED: Mapping[str, Sequence[tuple[str, str, str]]] = {
 }
 # Success, the only thing that costs a fee; and the way by which fees leave.
 FEE_MOVES = frozenset({"deliver", "deliverBatch", "deliverFor", "finalize", "collectFees"})
-# What multiplies and divides shares, each of which doubles the paths: checked with shares that may be anything, too.
-SHARED = ("deliver", "deliverBatch", "deliverFor", "finalize", "slash", "slashBatch")
+# What reckons shares, each of which doubles the paths, or walks over tranches: checked with amounts that may be anything.
+RECKONING = (
+    "deliver",
+    "deliverBatch",
+    "deliverFor",
+    "finalize",
+    "matchOffers",
+    "mutualClose",
+    "slash",
+    "slashBatch",
+)
 OWNERS = (
     "acceptOwnership",
     "collectFees",
@@ -62,9 +71,9 @@ import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
 import {SymbolicParts} from "./SymbolicParts.sol";
 """
 TITLES = {
-    "KeepsPartsTest": "As KeepsTest, with shares that may be any numbers.",
-    "SolventPartsTest": "As SolventTest, with shares that may be any numbers.",
-    "ReachablePartsTest": "False on purpose: these functions can succeed with such shares.",
+    "KeepsPartsTest": "As KeepsTest, of what reckons amounts: they may be any numbers.",
+    "SolventPartsTest": "As SolventTest, of what reckons amounts: they may be any numbers.",
+    "ReachablePartsTest": "False on purpose: these functions can succeed with such amounts.",
     "KeepsTest": "A call takes nothing from a balance of somebody else who signed nothing; no fee above the cap; no fee but for success.",
     "SolventTest": "With a plain token that covers what is owed, a call leaves it covering what is owed.",
     "OwnerTest": "What the owner may call touches no balance, deal, offer or market.",
@@ -95,7 +104,7 @@ def of_rights_alone(abi: Sequence[Mapping[str, Any]], rights: Sequence[Mapping[s
 
 def source(abi: Sequence[Mapping[str, Any]], rights: Sequence[Mapping[str, Any]]) -> str:
     """The Solidity file. ValueError for a function whose arguments it can't make."""
-    checked = [entry for entry in functions(abi) if entry["name"] not in LEFT_OUT]
+    checked = [entry for entry in functions(abi) if entry["name"] not in {*LEFT_OUT, *RECKONING}]
     owners = [entry for entry in checked if entry["name"] in OWNERS]
     own = [entry for entry in of_rights_alone(abi, rights) if entry["name"] not in RIGHTS_LEFT_OUT]
     parts = [
@@ -110,12 +119,12 @@ def source(abi: Sequence[Mapping[str, Any]], rights: Sequence[Mapping[str, Any]]
 
 
 def parts_source(abi: Sequence[Mapping[str, Any]]) -> str:
-    """The Solidity file of the checks with shares that may be anything."""
-    shared = [entry for entry in functions(abi) if entry["name"] in SHARED]
+    """The Solidity file of the checks with amounts that may be anything."""
+    reckoning = [entry for entry in functions(abi) if entry["name"] in RECKONING]
     parts = [
-        _contract("KeepsPartsTest", [_keeps(entry) for entry in shared], "SymbolicParts"),
-        _contract("SolventPartsTest", [_solvent(entry) for entry in shared], "SymbolicParts"),
-        _contract("ReachablePartsTest", [_reachable(entry) for entry in shared], "SymbolicParts"),
+        _contract("KeepsPartsTest", [_keeps(entry) for entry in reckoning], "SymbolicParts"),
+        _contract("SolventPartsTest", [_solvent(entry) for entry in reckoning], "SymbolicParts"),
+        _contract("ReachablePartsTest", [_reachable(entry) for entry in reckoning], "SymbolicParts"),
     ]
     return PARTS_HEAD + "".join(parts)
 

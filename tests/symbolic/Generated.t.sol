@@ -64,26 +64,6 @@ contract KeepsTest is Symbolic {
         noFee();
     }
 
-    function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
-        look();
-        if (!call(abi.encodeWithSignature("deliver(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", delivery))) return;
-        nothingTaken();
-    }
-
-    function check_deliverBatch(IOTCEscrow.Delivery calldata deliveries) external {
-        IOTCEscrow.Delivery[] memory deliveries_ = new IOTCEscrow.Delivery[](1);
-        deliveries_[0] = deliveries;
-        look();
-        if (!call(abi.encodeWithSignature("deliverBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)[])", deliveries_))) return;
-        nothingTaken();
-    }
-
-    function check_deliverFor(IOTCEscrow.Delivery calldata d) external {
-        look();
-        if (!call(abi.encodeWithSignature("deliverFor(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", d))) return;
-        nothingTaken();
-    }
-
     function check_deposit(address token_, uint256 amount, address to) external {
         look();
         if (!call(abi.encodeWithSignature("deposit(address,uint256,address)", token_, amount, to))) return;
@@ -138,31 +118,9 @@ contract KeepsTest is Symbolic {
         noFee();
     }
 
-    function check_finalize(IEscrow.Deal calldata deal) external {
-        look();
-        if (!call(abi.encodeWithSignature("finalize((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal))) return;
-        nothingTaken();
-    }
-
     function check_invalidateNonces(uint256 word, uint256 mask) external {
         look();
         if (!call(abi.encodeWithSignature("invalidateNonces(uint256,uint256)", word, mask))) return;
-        nothingTaken();
-        noFee();
-    }
-
-    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
-        look();
-        unsigned(escrow.offerHash(buy), buySignature);
-        unsigned(escrow.offerHash(sell), sellSignature);
-        if (!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units))) return;
-        nothingTaken();
-        noFee();
-    }
-
-    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
-        look();
-        if (!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature))) return;
         nothingTaken();
         noFee();
     }
@@ -256,22 +214,6 @@ contract KeepsTest is Symbolic {
     function check_setPayToken(address token_, bool allowed) external {
         look();
         if (!call(abi.encodeWithSignature("setPayToken(address,bool)", token_, allowed))) return;
-        nothingTaken();
-        noFee();
-    }
-
-    function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {
-        look();
-        if (!call(abi.encodeWithSignature("slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)", deal, tranche))) return;
-        nothingTaken();
-        noFee();
-    }
-
-    function check_slashBatch(IEscrow.TrancheOf calldata items) external {
-        IEscrow.TrancheOf[] memory items_ = new IEscrow.TrancheOf[](1);
-        items_[0] = items;
-        look();
-        if (!call(abi.encodeWithSignature("slashBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)[])", items_))) return;
         nothingTaken();
         noFee();
     }
@@ -362,26 +304,6 @@ contract SolventTest is Symbolic {
         solvent();
     }
 
-    function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("deliver(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", delivery))) return;
-        solvent();
-    }
-
-    function check_deliverBatch(IOTCEscrow.Delivery calldata deliveries) external {
-        IOTCEscrow.Delivery[] memory deliveries_ = new IOTCEscrow.Delivery[](1);
-        deliveries_[0] = deliveries;
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("deliverBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)[])", deliveries_))) return;
-        solvent();
-    }
-
-    function check_deliverFor(IOTCEscrow.Delivery calldata d) external {
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("deliverFor(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", d))) return;
-        solvent();
-    }
-
     function check_deposit(address token_, uint256 amount, address to) external {
         lookAtTokens();
         if (!call(abi.encodeWithSignature("deposit(address,uint256,address)", token_, amount, to))) return;
@@ -426,27 +348,9 @@ contract SolventTest is Symbolic {
         solvent();
     }
 
-    function check_finalize(IEscrow.Deal calldata deal) external {
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("finalize((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal))) return;
-        solvent();
-    }
-
     function check_invalidateNonces(uint256 word, uint256 mask) external {
         lookAtTokens();
         if (!call(abi.encodeWithSignature("invalidateNonces(uint256,uint256)", word, mask))) return;
-        solvent();
-    }
-
-    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units))) return;
-        solvent();
-    }
-
-    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature))) return;
         solvent();
     }
 
@@ -527,20 +431,6 @@ contract SolventTest is Symbolic {
     function check_setPayToken(address token_, bool allowed) external {
         lookAtTokens();
         if (!call(abi.encodeWithSignature("setPayToken(address,bool)", token_, allowed))) return;
-        solvent();
-    }
-
-    function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)", deal, tranche))) return;
-        solvent();
-    }
-
-    function check_slashBatch(IEscrow.TrancheOf calldata items) external {
-        IEscrow.TrancheOf[] memory items_ = new IEscrow.TrancheOf[](1);
-        items_[0] = items;
-        lookAtTokens();
-        if (!call(abi.encodeWithSignature("slashBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)[])", items_))) return;
         solvent();
     }
 
@@ -702,23 +592,6 @@ contract ReachableTest is Symbolic {
         assert(!call(abi.encodeWithSignature("createMarket((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", terms)));
     }
 
-    function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
-        look();
-        assert(!call(abi.encodeWithSignature("deliver(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", delivery)));
-    }
-
-    function check_deliverBatch(IOTCEscrow.Delivery calldata deliveries) external {
-        IOTCEscrow.Delivery[] memory deliveries_ = new IOTCEscrow.Delivery[](1);
-        deliveries_[0] = deliveries;
-        look();
-        assert(!call(abi.encodeWithSignature("deliverBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)[])", deliveries_)));
-    }
-
-    function check_deliverFor(IOTCEscrow.Delivery calldata d) external {
-        look();
-        assert(!call(abi.encodeWithSignature("deliverFor(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", d)));
-    }
-
     function check_deposit(address token_, uint256 amount, address to) external {
         look();
         assert(!call(abi.encodeWithSignature("deposit(address,uint256,address)", token_, amount, to)));
@@ -756,24 +629,9 @@ contract ReachableTest is Symbolic {
         assert(!call(abi.encodeWithSignature("fillResale((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint8,uint256,bool,address,uint256,uint256,uint256),bytes,bytes32)", deal, resale, signature, takerRef)));
     }
 
-    function check_finalize(IEscrow.Deal calldata deal) external {
-        look();
-        assert(!call(abi.encodeWithSignature("finalize((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal)));
-    }
-
     function check_invalidateNonces(uint256 word, uint256 mask) external {
         look();
         assert(!call(abi.encodeWithSignature("invalidateNonces(uint256,uint256)", word, mask)));
-    }
-
-    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
-        look();
-        assert(!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units)));
-    }
-
-    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
-        look();
-        assert(!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature)));
     }
 
     function check_pauseEntry(uint256 until) external {
@@ -841,18 +699,6 @@ contract ReachableTest is Symbolic {
     function check_setPayToken(address token_, bool allowed) external {
         look();
         assert(!call(abi.encodeWithSignature("setPayToken(address,bool)", token_, allowed)));
-    }
-
-    function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {
-        look();
-        assert(!call(abi.encodeWithSignature("slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)", deal, tranche)));
-    }
-
-    function check_slashBatch(IEscrow.TrancheOf calldata items) external {
-        IEscrow.TrancheOf[] memory items_ = new IEscrow.TrancheOf[](1);
-        items_[0] = items;
-        look();
-        assert(!call(abi.encodeWithSignature("slashBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)[])", items_)));
     }
 
     function check_transferOwnership(address newOwner) external {

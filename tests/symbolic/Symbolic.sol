@@ -10,6 +10,7 @@ interface Vm {
     function prank(address sender) external;
     function warp(uint256 timestamp) external;
     function etch(address target, bytes calldata code) external;
+    function store(address target, bytes32 slot, bytes32 value) external;
     function assume(bool condition) external pure;
 }
 

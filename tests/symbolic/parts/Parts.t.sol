@@ -6,7 +6,7 @@ import {IEscrow} from "@escrow/interfaces/IEscrow.sol";
 import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
 import {SymbolicParts} from "./SymbolicParts.sol";
 
-/// @title As KeepsTest, with shares that may be any numbers.
+/// @title As KeepsTest, of what reckons amounts: they may be any numbers.
 contract KeepsPartsTest is SymbolicParts {
     function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
         look();
@@ -34,6 +34,22 @@ contract KeepsPartsTest is SymbolicParts {
         nothingTaken();
     }
 
+    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
+        look();
+        unsigned(escrow.offerHash(buy), buySignature);
+        unsigned(escrow.offerHash(sell), sellSignature);
+        if (!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units))) return;
+        nothingTaken();
+        noFee();
+    }
+
+    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
+        look();
+        if (!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature))) return;
+        nothingTaken();
+        noFee();
+    }
+
     function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {
         look();
         if (!call(abi.encodeWithSignature("slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)", deal, tranche))) return;
@@ -51,7 +67,7 @@ contract KeepsPartsTest is SymbolicParts {
     }
 }
 
-/// @title As SolventTest, with shares that may be any numbers.
+/// @title As SolventTest, of what reckons amounts: they may be any numbers.
 contract SolventPartsTest is SymbolicParts {
     function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
         lookAtTokens();
@@ -79,6 +95,18 @@ contract SolventPartsTest is SymbolicParts {
         solvent();
     }
 
+    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
+        lookAtTokens();
+        if (!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units))) return;
+        solvent();
+    }
+
+    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
+        lookAtTokens();
+        if (!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature))) return;
+        solvent();
+    }
+
     function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {
         lookAtTokens();
         if (!call(abi.encodeWithSignature("slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)", deal, tranche))) return;
@@ -94,7 +122,7 @@ contract SolventPartsTest is SymbolicParts {
     }
 }
 
-/// @title False on purpose: these functions can succeed with such shares.
+/// @title False on purpose: these functions can succeed with such amounts.
 contract ReachablePartsTest is SymbolicParts {
     function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
         look();
@@ -116,6 +144,16 @@ contract ReachablePartsTest is SymbolicParts {
     function check_finalize(IEscrow.Deal calldata deal) external {
         look();
         assert(!call(abi.encodeWithSignature("finalize((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal)));
+    }
+
+    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
+        look();
+        assert(!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units)));
+    }
+
+    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
+        look();
+        assert(!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature)));
     }
 
     function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {

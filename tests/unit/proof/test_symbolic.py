@@ -1,6 +1,7 @@
 import pytest
 
 from otc.proof import compiling, halmos, symbolic
+from otc.stack.errors import StackError
 
 ABI = symbolic.committed_abi()
 RIGHTS = symbolic.committed_abi(symbolic.RIGHTS)
@@ -24,9 +25,9 @@ def names():
 def test_every_changing_function_is_checked_or_left_out_with_a_reason():
     changing = {entry["name"] for entry in symbolic.functions(ABI)}
     for contract in ("KeepsTest", "SolventTest", "ReachableTest"):
-        assert checked(contract) | symbolic.LEFT_OUT.keys() == changing
+        assert checked(contract) | symbolic.LEFT_OUT.keys() | set(symbolic.RECKONING) == changing
     for contract in ("KeepsPartsTest", "SolventPartsTest", "ReachablePartsTest"):
-        assert checked(contract) == set(symbolic.SHARED)
+        assert checked(contract) == set(symbolic.RECKONING)
     own = {entry["name"] for entry in symbolic.of_rights_alone(ABI, RIGHTS)}
     for contract in ("RightsTest", "ReachableRightsTest"):
         assert checked(contract) | symbolic.RIGHTS_LEFT_OUT.keys() == own
@@ -108,10 +109,16 @@ def test_outcomes_stand_on_the_byte_code_and_on_the_checks(tmp_path):
     assert suite.digest() != before
 
 
-def test_the_unknown_share_takes_the_place_of_the_real_one():
-    text = compiling.sources()[compiling.SHARES]
-    assert text.count(compiling.PART) == 1
-    assert text.count("    function _upTo(") == 1
+@pytest.mark.parametrize(("unit", "function", "body"), compiling.UNKNOWN)
+def test_an_unknown_amount_takes_the_place_of_the_real_one(unit, function, body):
+    before = compiling.sources()[unit]
+    after = compiling._with_body(unit, before, function, body)
+    kept = before.split(f"    function {function}(")
+    assert after.startswith(f"{kept[0]}    function {function}(")
+    assert body in after
+    assert after.endswith(kept[1].partition("\n    }\n")[2])
+    with pytest.raises(StackError, match=unit):
+        compiling._with_body(unit, kept[0] + kept[1], function, body)
 
 
 def test_a_refuted_property_fails_the_run(ran, monkeypatch):
