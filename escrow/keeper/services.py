@@ -4,7 +4,7 @@ from django.db import transaction
 
 from escrow.keeper.models import REASON_MAX, Intent, IntentState, Signer
 from otc.core.errors import DomainError, ErrorCode
-from otc.core.locks import lock_row
+from otc.core.locks import lock_row, lock_rows
 
 
 def signer_halt(*, signer_pk: int, reason: str) -> None:
@@ -25,6 +25,15 @@ def signer_balance_note(*, signer_pk: int, balance: int) -> None:
 def signer_resume(*, signer_pk: int) -> None:
     """After a person has looked: the halt ends, and the next step takes the chain's count of transactions as it is."""
     Signer.objects.filter(pk=signer_pk).update(halted="", notice="", next_nonce=None)
+
+
+def intents_doubt(*, chain_id: int) -> None:
+    """Of a chain that is read anew: what was done or moot there is so no longer but by what the fold will say. Locks the intents;
+    needs a transaction.
+    """
+    settled = Intent.objects.filter(chain=chain_id, state__in=[IntentState.DONE, IntentState.MOOT])
+    locked = [intent.pk for intent in lock_rows(settled.only("pk"))]
+    Intent.objects.filter(pk__in=locked).update(state=IntentState.MOOT, judged_block=0, attempt=None)
 
 
 @transaction.atomic

@@ -7,6 +7,7 @@ from django.db import transaction
 from escrow.chain.events import fold_events
 from escrow.chain.models import Block, ChainCursor, ChainEvent
 from escrow.chain.staging import staging_drop
+from escrow.keeper.services import intents_doubt
 from escrow.models import (
     Account,
     AutoDelivery,
@@ -56,9 +57,10 @@ def projection_refold(*, chain_id: int) -> int:
 
 @transaction.atomic
 def chain_forget(*, chain_id: int) -> None:
-    """Drops everything that was read from a chain, and its halt: the next step begins at the first block again.
+    """Drops everything that was read from a chain, and its halt: the next step begins at the first block again. What the keeper did
+    there is judged anew.
 
-    For a person who has decided that the chain really changed below what was final. Locks Chain and cursor.
+    For a person who has decided that the chain really changed below what was final. Locks Chain, cursor and the chain's intents.
     """
     chain, cursor = _lock(chain_id)
     _drop(chain)
@@ -68,6 +70,7 @@ def chain_forget(*, chain_id: int) -> None:
     staging_drop(chain.pk)
     if cursor is not None:
         cursor.delete()
+    intents_doubt(chain_id=chain.pk)
     Chain.objects.filter(pk=chain_id).update(
         head_number=None, head_time=None, head_hash=None, safe_number=None, final_number=None, halted=""
     )

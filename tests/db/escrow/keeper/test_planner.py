@@ -1,10 +1,13 @@
 """What is due becomes an intent, once; facts that are not deep enough, or no longer true, become none."""
 
 import pytest
+from django.db import transaction
 
-from escrow.keeper.models import Intent, IntentState
+from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from escrow.keeper.planner import plan
+from escrow.keeper.services import intents_doubt
 from escrow.models import DealOutcome, DealTranche
+from escrow.services.rebuild import chain_forget
 from points.models import MarketStatus
 from tests.support import rows
 
@@ -135,3 +138,53 @@ def test_planning_many_deals_takes_a_fixed_number_of_statements(chain, market, d
         rows.deal(market)
     with django_assert_max_num_queries(11):
         assert plan(chain_id=chain.pk) == 30
+
+
+def done(chain, deal):
+    """What is planned for the deal, done by a transaction that was final."""
+    signer, _ = Signer.objects.get_or_create(chain_id=chain.chain_id, address=rows.BUYER)
+    attempt = Attempt.objects.create(
+        signer=signer,
+        nonce=Attempt.objects.count(),
+        tx_hash=deal.deal_id,
+        raw=b"",
+        to=rows.ESCROW,
+        calldata=b"",
+        gas=1,
+        max_fee=1,
+        priority_fee=1,
+    )
+    intents = Intent.objects.filter(deal_id=deal.deal_id)
+    for state in (IntentState.SENT, IntentState.DONE):
+        intents.update(state=state, attempt=attempt)
+
+
+def test_of_a_chain_that_is_read_anew_what_was_done_is_planned_again_where_it_was_undone(chain, market):
+    rows.terms(market)
+    kept, undone = rows.deal(market), rows.deal(market)
+    assert plan(chain_id=chain.pk) == 2
+    for deal in (kept, undone):
+        done(chain, deal)
+    assert plan(chain_id=chain.pk) == 0
+    with transaction.atomic():
+        intents_doubt(chain_id=chain.pk)
+    kept.outcome, kept.closed_event = DealOutcome.SLASHED, rows.event(chain, name="Settled", deal_id=kept.deal_id)
+    kept.paid_to_buyer = kept.payment + kept.collateral
+    kept.save()
+    assert plan(chain_id=chain.pk) == 1
+    assert dict(Intent.objects.values_list("deal_id", "state")) == {
+        kept.deal_id: IntentState.MOOT,
+        undone.deal_id: IntentState.PLANNED,
+    }
+
+
+def test_whoever_has_a_chain_read_anew_doubts_what_was_done_there_and_nowhere_else(chain, market):
+    rows.terms(market)
+    deal = rows.deal(market)
+    plan(chain_id=chain.pk)
+    done(chain, deal)
+    chain_forget(chain_id=rows.chain(chain_id=5).pk)
+    assert Intent.objects.get().state == IntentState.DONE
+    chain_forget(chain_id=chain.pk)
+    intent = Intent.objects.get()
+    assert (intent.state, intent.judged_block, intent.attempt) == (IntentState.MOOT, 0, None)
