@@ -31,16 +31,6 @@ contract ExclusiveTest is Symbolic {
         assert(slashed == late);
     }
 
-    /// @dev Before the window opens, neither.
-    function check_neither_before_the_start(IEscrow.Deal calldata deal, uint256 tranche, uint256 amount) external {
-        caller = svm.createAddress("caller");
-        vm.warp(svm.createUint(64, "now"));
-        vm.assume(block.timestamp < escrow.settlementOf(deal.market).start);
-        vm.assume(uint256(escrow.deals(deal.id)) > 6);
-        assert(!attempt(caller, abi.encodeCall(escrow.deliver, (IOTCEscrow.Delivery(deal, false, tranche, amount)))));
-        assert(!attempt(caller, abi.encodeCall(escrow.slash, (deal, tranche))));
-    }
-
     /// @dev Planted: must be refuted.
     function check_false_slash_never_succeeds() external {
         (IEscrow.Deal memory deal,,,) = ready(1, 10_000);
