@@ -164,8 +164,8 @@ def _judge_refused(step: Step, items: Sequence[Item], together: Simulation) -> b
 
 
 def _write_refused(step: Step, refused: Sequence[tuple[Item, Simulation]]) -> None:
-    """Moot when the facts have moved; a delivery that the seller's token refuses waits; all else is for a person, once we have
-    folded the block it was judged at: before that it may be about what we have not read, or about another branch.
+    """Moot when the facts have moved; a delivery that the seller's token refuses waits; all else is for a person, if it was asked
+    with what we have folded up to the block it was judged at: else it may be about what we have not read, or about another branch.
     """
     moot: dict[int, str] = {}
     failed: dict[int, str] = {}
@@ -185,9 +185,13 @@ def _write_refused(step: Step, refused: Sequence[tuple[Item, Simulation]]) -> No
 
 
 def _is_folded(step: Step) -> bool:
-    """Whether the fold has reached the block that the step is judged by, and stands on the node's branch."""
+    """Whether the fold has reached the block that the step is judged by, stands on the node's branch, and is still where it was when
+    the step began: the facts that the contract refused are those that we have now.
+    """
     number, digest = Chain.objects.values_list("head_number", "head_hash").get(pk=step.chain.pk)
-    return number is not None and step.pulse.number <= number and step.node.block_hashes([number]) == [digest]
+    if number is None or digest != step.chain.head_hash:
+        return False
+    return step.pulse.number <= number and step.node.block_hashes([number]) == [digest]
 
 
 def _decoded(revert_data: str) -> words.ContractError | None:

@@ -137,6 +137,25 @@ def test_what_is_refused_on_another_branch_is_no_persons_business(node, chain, d
     assert states() == ["moot"]
 
 
+def test_what_the_fold_overtakes_while_it_is_judged_is_no_persons_business(node, chain, deal, monkeypatch):
+    """Asked with the facts of a branch that the reader then left."""
+    node.refuses[deal.deal_id] = refusal("DealMismatch", b"\1" * 32)
+    estimate = node.estimate
+
+    def overtaken(**given):
+        answer = estimate(**given)
+        node.mine()
+        node.fold(chain)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "estimate", overtaken)
+        drive(node)
+    assert states() == ["moot"]
+    node.refuses.clear()
+    assert drive(node).sent == 1
+
+
 def test_an_item_that_alone_needs_too_much_gas_fails(node, deal):
     drive(node, policy=Policy(gas_cap=50_000))
     assert Intent.objects.get().state == IntentState.FAILED
