@@ -128,10 +128,10 @@ const commands = {
     await pages.get(page).page.keyboard.press(key);
   },
   async theme({ page, theme }) {
-    const window = pages.get(page).page;
-    await window.emulateMedia({ colorScheme: theme });
+    const tab = pages.get(page).page;
+    await tab.emulateMedia({ colorScheme: theme });
     // Colours begin to fade with the next frame: axe waits for what has begun.
-    await window.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await tab.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
   },
   async size({ page, width, height }) {
     await pages.get(page).page.setViewportSize({ width, height });

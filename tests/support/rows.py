@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from escrow.models import Block, ChainEvent, Deal, DealOutcome, SettlementTerms
+from escrow.models import Attempt, Block, ChainEvent, Deal, DealOutcome, SettlementTerms, Signer
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
 from otc.core.models import Chain, EscrowKind, escrow_key
 from points.models import Market, MarketStatus, PayToken, Program, Project
@@ -144,3 +144,17 @@ def deal(of: Market, *, block_number: int = 5, **values: object) -> Deal:
         opened_event=event(of.chain, block_number=block_number, deal_id=deal_id),
         **{**defaults, **values},
     )
+
+
+def attempt(signer: Signer, nonce: int = 0, **values: object) -> Attempt:
+    """A transaction of the keeper that was signed and never sent."""
+    defaults = {
+        "tx_hash": word(0xA000 + nonce),
+        "raw": b"",
+        "to": ESCROW,
+        "calldata": b"",
+        "gas": 1,
+        "max_fee": 1,
+        "priority_fee": 1,
+    }
+    return Attempt.objects.create(signer=signer, nonce=nonce, **{**defaults, **values})

@@ -7,7 +7,7 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
 from escrow.checks.models import CheckRun
-from escrow.models import Attempt, EndpointHealth, Intent, IntentState, Reorg, Signer
+from escrow.models import EndpointHealth, Intent, IntentState, Reorg, Signer
 from otc.core import clock
 from otc.core.flags import flag_set
 from otc.core.models import FlagName, OutboxEvent
@@ -98,9 +98,7 @@ def test_reorganisations_by_depth(client, chain):
 
 def test_intents_by_state_with_the_age_of_the_oldest(client, chain):
     signer = Signer.objects.create(chain_id=chain.chain_id, address=KEEPER)
-    sent = Attempt.objects.create(
-        signer=signer, nonce=0, tx_hash=rows.word(1), raw=b"", to=KEEPER, calldata=b"", gas=1, max_fee=1, priority_fee=1
-    )
+    sent = rows.attempt(signer)
     for number, (state, age) in enumerate([("planned", 5), ("planned", 90), ("sent", 7), ("failed", 9)]):
         Intent.objects.create(
             chain=chain, key=str(number), action="slash", deal_id=rows.word(number), state=state, created_at=ago(age),

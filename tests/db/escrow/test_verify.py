@@ -30,19 +30,13 @@ from otc.core.fields import ZERO_ADDRESS
 from otc.core.models import Chain, OutboxEvent
 from points.models import MakerFunds, Market, Offer
 from tests.db.escrow.test_chain_whole_protocol import APPROVED, BUY, BUYER, DEAL, ESCROW, LIFE, chain, fake, mine, word
+from tests.support.rows import attempt
 from tests.support.threads import run_together
 
 __all__ = ["chain", "fake"]  # fixtures
 
 pytestmark = pytest.mark.django_db
 KEEPER = "0x" + "ce" * 20
-
-
-def attempt(signer, nonce, **values):
-    return Attempt.objects.create(
-        signer=signer, nonce=nonce, tx_hash=word(0xA000 + nonce), raw=b"", to=ESCROW, calldata=b"", gas=1, max_fee=1,
-        priority_fee=1, **values,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -106,10 +100,7 @@ BREAKS = {
     "intents.done": (change(Attempt.objects.filter(nonce=0), block_hash=word(5)), "a"),
     "nonces.gapless": (change(Signer.objects, next_nonce=4), KEEPER[2:]),
     "nonces.once": (
-        lambda: Attempt.objects.create(
-            signer=Signer.objects.get(), nonce=2, tx_hash=word(7), raw=b"", to=ESCROW, calldata=b"", gas=1, max_fee=1,
-            priority_fee=1, block_number=3,
-        ),
+        lambda: attempt(Signer.objects.get(), 2, tx_hash=word(7), block_number=3),
         KEEPER[2:],
     ),
     "references": (change(Transfer.objects, event_id=10**9), "escrow_transfer "),

@@ -6,7 +6,7 @@ import pytest
 from django.db import InternalError, transaction
 
 from escrow.domain.intents import STATES, TRANSITIONS
-from escrow.keeper.models import Attempt, Intent, IntentState, Signer
+from escrow.keeper.models import Intent, IntentState, Signer
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db
@@ -20,17 +20,7 @@ def test_the_states_are_those_of_the_table():
 def test_each_step(before, after):
     chain = rows.chain()
     signer = Signer.objects.create(chain_id=chain.chain_id, address=rows.BUYER)
-    attempt = Attempt.objects.create(
-        signer=signer,
-        nonce=0,
-        tx_hash=rows.word(1),
-        raw=b"",
-        to=rows.ESCROW,
-        calldata=b"",
-        gas=1,
-        max_fee=1,
-        priority_fee=1,
-    )
+    attempt = rows.attempt(signer)
     Intent.objects.create(
         chain=chain, key="deal:1:refund", action="refund", deal_id=rows.word(1), state=before, attempt=attempt
     )

@@ -143,17 +143,7 @@ def test_planning_many_deals_takes_a_fixed_number_of_statements(chain, market, d
 def done(chain, deal):
     """What is planned for the deal, done by a transaction that was final."""
     signer, _ = Signer.objects.get_or_create(chain_id=chain.chain_id, address=rows.BUYER)
-    attempt = Attempt.objects.create(
-        signer=signer,
-        nonce=Attempt.objects.count(),
-        tx_hash=deal.deal_id,
-        raw=b"",
-        to=rows.ESCROW,
-        calldata=b"",
-        gas=1,
-        max_fee=1,
-        priority_fee=1,
-    )
+    attempt = rows.attempt(signer, Attempt.objects.count())
     intents = Intent.objects.filter(deal_id=deal.deal_id)
     for state in (IntentState.SENT, IntentState.DONE):
         intents.update(state=state, attempt=attempt)
