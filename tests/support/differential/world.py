@@ -72,6 +72,7 @@ class World:
     view: ClassVar[type[View]] = View
 
     def __init__(self, anvil: Anvil) -> None:
+        code = fixtures()  # before anything is open: it may refuse
         self.node = Node(anvil.url)
         self.node.rpc("evm_setAutomine", False)
         self._known: Known = {}
@@ -81,7 +82,6 @@ class World:
         self.seen: Counter[tuple[str, str]] = Counter()  # events by function
         self.node.rpc("evm_mine", {"timestamp": GENESIS - 100})
         self._time = GENESIS - 100
-        code = fixtures()
         lens = self._create(code["Lens"])
         tokens = self._create_tokens(code)
         owners = list(ACTORS[:2])
