@@ -132,7 +132,8 @@ class Faults:
 
     def _kill_chain(self) -> str:
         """The node is saved, makes some more blocks, and dies: those blocks are lost, and its pool."""
-        self.stage.stack.chain.save()
+        if not self.stage.stack.chain.save():
+            return ""
         lost = self.chance.randint(0, min(LOST_AT_MOST, self._room()))
         if lost:
             self.stage.mine(lost)

@@ -2,9 +2,11 @@
 
 import gzip
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from otc.stack import anvil, ports
 from otc.stack.layout import PROJECT, Layout, read_json, write_json
@@ -14,6 +16,7 @@ from otc.stack.supervisor import Service
 SAVE_SECONDS = 3.0
 SAVE_SHARE = 10
 HISTORY = 256  # blocks whose state can still be asked for
+TRIES = 3  # to copy the state while no transaction is mined
 
 
 class Chain:
@@ -27,6 +30,7 @@ class Chain:
         # How long ago a new chain begins, in seconds: a demonstration lives through the time since, and then sets the clock.
         self.begins_ago = 0
         self._save_took = 0.0
+        self._saving = threading.Lock()  # the supervisor's turns, and whoever wants it now
 
     @property
     def url(self) -> str:
@@ -77,14 +81,32 @@ class Chain:
         """Seconds until the next save."""
         return max(SAVE_SECONDS, SAVE_SHARE * self._save_took)
 
-    def save(self) -> None:
-        """Writes the chain's state whole or not at all. A node that doesn't answer is left to the supervisor."""
+    def save(self) -> bool:
+        """Writes the chain's state whole or not at all; True when it did. A node that doesn't answer is left to the supervisor.
+
+        anvil copies its blocks first and its accounts after them: what a transaction does in between would stand in the accounts and in no
+        block. Such a copy is not kept, and while transactions come all the time the last one stays.
+        """
         began = time.monotonic()
-        try:
-            dump = anvil.rpc(self.url, "anvil_dumpState", timeout=60.0)
-        except anvil.RpcError:
-            return
+        with self._saving:
+            try:
+                saved = any(self._save_once() for _ in range(TRIES))
+            except anvil.RpcError:
+                return False
+            self._save_took = time.monotonic() - began
+        return saved
+
+    def _save_once(self) -> bool:
+        before = self._block("latest")
+        dump = anvil.rpc(self.url, "anvil_dumpState", timeout=60.0)
+        newest = int(anvil.rpc(self.url, "eth_blockNumber"), 16)
+        since = [self._block(hex(number)) for number in range(int(before["number"], 16), newest + 1)]
+        if since[:1] != [before] or any(block is None or block["transactions"] for block in since[1:]):
+            return False
         partial = self._state.with_suffix(".partial")
         partial.write_bytes(gzip.decompress(bytes.fromhex(dump[2:])))
         partial.replace(self._state)
-        self._save_took = time.monotonic() - began
+        return True
+
+    def _block(self, which: str) -> Any:
+        return anvil.rpc(self.url, "eth_getBlockByNumber", which, False)

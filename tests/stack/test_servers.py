@@ -145,5 +145,58 @@ class TestChain:
         node.port = ports.any_free()
         state = layout.anvil / "state.json"
         state.write_text("kept")
-        node.save()
+        assert not node.save()
         assert state.read_text() == "kept"
+
+    def after_each_copy(self, monkeypatch, *deeds):
+        """Has the node do `deeds`, one after each copy of its state; afterwards nothing. Returns the copies."""
+        copies, rpc = [], anvil.rpc
+
+        def call(url, method, *params, **options):
+            answer = rpc(url, method, *params, **options)
+            if method == "anvil_dumpState":
+                copies.append(answer)
+                if len(copies) <= len(deeds):
+                    for done in deeds[len(copies) - 1]:
+                        rpc(url, *done)
+            return answer
+
+        monkeypatch.setattr(anvil, "rpc", call)
+        return copies
+
+    PAYMENT = (
+        ("evm_setAutomine", False),  # or the answer comes before the block
+        ("eth_sendTransaction", {"from": anvil.address("owner"), "to": anvil.address("buyer"), "value": "0x1"}),
+        ("evm_mine",),
+    )
+    ROLLBACK = (("anvil_rollback", 1),)
+    EMPTY = (("anvil_mine", "0x2"),)
+
+    @pytest.mark.parametrize(
+        ("deed", "copied", "state"), [(PAYMENT, 2, (2, 2)), (ROLLBACK, 2, (0, 0)), (EMPTY, 1, (1, 1))]
+    )
+    def test_a_copy_during_which_the_chain_changed_is_taken_again(self, layout, monkeypatch, deed, copied, state):
+        node, runner = self.run(layout, [])
+        for call in self.PAYMENT:
+            anvil.rpc(node.url, *call)
+        copies = self.after_each_copy(monkeypatch, deed)
+        assert node.save()
+        assert len(copies) == copied
+        runner.stop()
+
+        node, runner = self.run(layout, [])
+        nonce = int(anvil.rpc(node.url, "eth_getTransactionCount", anvil.address("owner"), "latest"), 16)
+        blocks = int(self.newest(node)["number"], 16)
+        runner.stop()
+        assert (nonce, blocks) == state
+
+    def test_while_transactions_come_all_the_time_the_last_save_stays(self, layout, monkeypatch):
+        node, runner = self.run(layout, [])
+        assert node.save()
+        kept = (layout.anvil / "state.json").read_bytes()
+        copies = self.after_each_copy(monkeypatch, *[self.PAYMENT] * chain.TRIES)
+        assert not node.save()
+        assert len(copies) == chain.TRIES
+        assert (layout.anvil / "state.json").read_bytes() == kept
+        assert node.save()
+        runner.stop()
