@@ -27,7 +27,9 @@ from otc.proof import compiling, project, report, symbolic, tools
 from otc.stack.layout import PROJECT
 
 TESTS = PROJECT / "tests" / "symbolic"
-SOLVER_SECONDS = 600  # of the clock, for one assertion on one path: the limit of a check, in seconds of the processor, comes first
+SOLVER_SECONDS = (
+    600  # of the clock, for one assertion on one path: the limit of a check, in seconds of the processor, comes first
+)
 POLL = 2  # seconds
 PROCESSES = Path("/proc")  # Linux
 LOOP = 3  # times that a loop is walked
