@@ -4,7 +4,7 @@ A check is *proved* when every path was walked and no solver query gave up, *ref
 *undecided* when the time was over. What is planted must be refuted, else the run fails: it would prove anything.
 
 Outcomes are kept below var/proof/halmos, apart for each byte code and its checks: a run goes on where another was ended, and
-tries again what that left undecided in less time.
+tries again what that left undecided in less time or with one solver.
 """
 
 import contextlib
@@ -27,9 +27,17 @@ from otc.proof import compiling, project, report, symbolic, tools
 from otc.stack.layout import PROJECT
 
 TESTS = PROJECT / "tests" / "symbolic"
-SOLVER_SECONDS = (
-    600  # of the clock, for one assertion on one path: the limit of a check, in seconds of the processor, comes first
-)
+SOLVER_SECONDS = 600  # of the clock, for one assertion on one path: the check's own limit comes first
+# Who answers: the first decides nearly all in seconds. What it leaves undecided is tried again by both, as the second decides in
+# a second what the first never ends; elsewhere it takes ten times as long.
+YICES, BOTH = "yices", "yices and z3"
+SOLVERS = {
+    YICES: [],
+    BOTH: [
+        "--solver-command",
+        f"sh {Path(__file__).with_name('solvers.sh')} 20",
+    ],  # seconds for yices, of the processor
+}
 POLL = 2  # seconds
 PROCESSES = Path("/proc")  # Linux
 LOOP = 3  # times that a loop is walked
@@ -54,6 +62,7 @@ class Outcome:
     detail: str
     limit: int = 0  # the seconds of the processor that it had
     load: float = 0.0
+    solvers: str = YICES
 
     @property
     def planted(self) -> bool:
@@ -137,26 +146,36 @@ def _run(
     folder = tools.folder("halmos") / f"run-{suite.digest()}"
     results = folder / "results.jsonl"
     known = _known(results)
-    by_contract: dict[str, list[str]] = {}
-    for name in suite.checks():
-        if only not in name:
-            continue
-        if name in known and (known[name].verdict != UNDECIDED or known[name].limit >= seconds):
+    names = [name for name in suite.checks() if only in name]
+    for name in names:
+        if name in known and not any(is_open(known.get(name), solvers, seconds) for solvers in SOLVERS):
             _tell(say, known[name])
-        else:
-            by_contract.setdefault(name.split(".")[0], []).append(name)
-    if by_contract and not results.exists():
-        prepare(folder, suite)
-        results.touch()
-    if by_contract:
-        subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-    for contract, names in by_contract.items():
-        for outcome in _contract(contract, names, folder, environment, seconds):
-            known[outcome.name] = outcome
-            with results.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(asdict(outcome)) + "\n")
-            _tell(say, outcome)
+    for solvers in SOLVERS:
+        by_contract: dict[str, list[str]] = {}
+        for name in names:
+            if is_open(known.get(name), solvers, seconds):
+                by_contract.setdefault(name.split(".")[0], []).append(name)
+        if by_contract and not results.exists():
+            prepare(folder, suite)
+            results.touch()
+        if by_contract:
+            subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        for contract, mine in by_contract.items():
+            for outcome in _contract(contract, mine, folder, environment, seconds, solvers):
+                known[outcome.name] = outcome
+                with results.open("a", encoding="utf-8") as out:
+                    out.write(json.dumps(asdict(outcome)) + "\n")
+                _tell(say, outcome)
     return known
+
+
+def is_open(last: Outcome | None, solvers: str, seconds: int) -> bool:
+    """Whether these solvers, with so many seconds for a check, may decide what was not decided until now."""
+    if last is None:
+        return solvers == YICES
+    if last.verdict != UNDECIDED:
+        return False
+    return last.limit < seconds if last.solvers == solvers else last.solvers == YICES
 
 
 def _known(results: Path) -> dict[str, Outcome]:
@@ -186,26 +205,26 @@ def _tell(say: Callable[[str], None], outcome: Outcome) -> None:
 
 
 def _contract(
-    contract: str, names: Sequence[str], folder: Path, environment: dict[str, str], seconds: int
+    contract: str, names: Sequence[str], folder: Path, environment: dict[str, str], seconds: int, solvers: str
 ) -> Iterator[Outcome]:
     """All checks of a contract in one process; one that takes too long is ended, and another goes on after it."""
     left = sorted((name.split(".")[1] for name in names), key=lambda name: f"{name}(")  # halmos' order
     while left:
         last: Outcome | None = None
-        for line in _lines(_command(contract, left), folder, environment, seconds):
+        for line in _lines([*_command(contract, left), *SOLVERS[solvers]], folder, environment, seconds):
             found = parse(line)
             if found is not None and found[0] in left:
                 if last:
                     yield last
                 left.remove(found[0])
-                last = Outcome(f"{contract}.{found[0]}", *found[1:], seconds, _load())
+                last = Outcome(f"{contract}.{found[0]}", *found[1:], seconds, _load(), solvers)
             elif last and CUT in line:  # it is told after the result
                 last = replace(last, verdict=UNDECIDED if last.verdict == PROVED else last.verdict, detail=CUT)
         if last:
             yield last
         if left:
             detail = f"no result, or not in {seconds} s of the processor"
-            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), detail, seconds, _load())
+            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), detail, seconds, _load(), solvers)
 
 
 def _load() -> float:
