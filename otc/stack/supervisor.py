@@ -63,7 +63,7 @@ class _Running:
 @dataclass
 class _Job:
     every: Callable[[], float]
-    run: Callable[[], None]
+    run: Callable[[], object]
     due: float = field(default_factory=time.monotonic)
 
 
@@ -121,8 +121,8 @@ class Supervisor:
         service.started()
         running.ready = True
 
-    def every(self, seconds: Callable[[], float], run: Callable[[], None]) -> None:
-        """Has `run` called between checks, `seconds()` after its last end. It must not raise for what may happen."""
+    def every(self, seconds: Callable[[], float], run: Callable[[], object]) -> None:
+        """Has `run` called between checks, `seconds()` after its last end; what it returns is nobody's. It must not raise for what may happen."""
         self._jobs.append(_Job(seconds, run, time.monotonic() + seconds()))
 
     def pids(self) -> dict[str, int]:
@@ -228,7 +228,7 @@ class Supervisor:
 
     # ------------------------------------------------------------ stopping
 
-    def stop(self, *, before: Mapping[str, Callable[[], None]] | None = None) -> None:
+    def stop(self, *, before: Mapping[str, Callable[[], object]] | None = None) -> None:
         """Stops everything, last started first, and returns when all of it is gone. `before[name]` runs before that service ends."""
         self._stopping.set()
         with self._lock:
