@@ -69,14 +69,14 @@ def test_a_property_is_wrong_when_refuted_and_not_claimed_when_undecided():
 
 @pytest.fixture
 def ran(tmp_path, monkeypatch):
-    """The names of the checks that halmos was asked for; it proves all that have an even length of name."""
+    """The checks that halmos was asked for, and who answered; it proves all that have an even length of name."""
     asked = []
 
-    def contract(name, names, folder, environment, seconds):
-        asked.extend(names)
+    def contract(name, names, folder, environment, seconds, solvers):
+        asked.extend((check, solvers) for check in names)
         for check in names:
             verdict = halmos.UNDECIDED if len(check) % 2 else halmos.PROVED
-            yield halmos.Outcome(check, verdict, 1.0, "", seconds, 1.0)
+            yield halmos.Outcome(check, verdict, 1.0, "", seconds, 1.0, solvers)
 
     monkeypatch.setattr(halmos, "_contract", contract)
     monkeypatch.setattr(halmos, "prepare", lambda folder, suite: folder.mkdir())
@@ -93,9 +93,12 @@ def test_a_run_goes_on_where_another_was_ended_and_gives_more_time_to_what_is_un
         return list(ran)
 
     first = run(10)
-    assert len(first) == len(symbolic.OWNERS)
+    names = [name for name, solvers in first if solvers == halmos.YICES]
+    undecided = [(name, halmos.BOTH) for name in names if len(name) % 2]
+    assert len(names) == len(symbolic.OWNERS)
+    assert first == [(name, halmos.YICES) for name in names] + undecided
     assert run(10) == []
-    assert run(20) == [name for name in first if len(name) % 2]
+    assert run(20) == undecided
 
 
 def test_outcomes_stand_on_the_byte_code_and_on_the_checks(tmp_path):
@@ -143,7 +146,9 @@ def test_a_check_that_prints_nothing_is_ended_and_undecided(tmp_path, monkeypatc
         return ["sh", "-c", "echo '[PASS] check_b() (paths: 2, time: 0.10s, bounds: [])'"]
 
     monkeypatch.setattr(halmos, "_command", command)
-    found = list(halmos._contract("KeepsTest", ["KeepsTest.check_a", "KeepsTest.check_b"], tmp_path, None, 1))
+    found = list(
+        halmos._contract("KeepsTest", ["KeepsTest.check_a", "KeepsTest.check_b"], tmp_path, None, 1, halmos.YICES)
+    )
     assert [(outcome.name, outcome.verdict) for outcome in found] == [
         ("KeepsTest.check_a", halmos.UNDECIDED),
         ("KeepsTest.check_b", halmos.PROVED),
@@ -156,5 +161,7 @@ def test_a_check_whose_loop_was_cut_is_undecided(tmp_path, monkeypatch):
         "echo '[PASS] check_b() (paths: 2, time: 0.10s, bounds: [])'"
     )
     monkeypatch.setattr(halmos, "_command", lambda contract, functions: ["sh", "-c", said])
-    found = list(halmos._contract("KeepsTest", ["KeepsTest.check_a", "KeepsTest.check_b"], tmp_path, None, 20))
+    found = list(
+        halmos._contract("KeepsTest", ["KeepsTest.check_a", "KeepsTest.check_b"], tmp_path, None, 20, halmos.YICES)
+    )
     assert [outcome.verdict for outcome in found] == [halmos.UNDECIDED, halmos.PROVED]
