@@ -31,12 +31,10 @@ SOLVER_SECONDS = 600  # of the clock, for one assertion on one path: the check's
 # Who answers: the first decides nearly all in seconds. What it leaves undecided is tried again by both, as the second decides in
 # a second what the first never ends; elsewhere it takes ten times as long.
 YICES, BOTH = "yices", "yices and z3"
+YICES_SECONDS = 20  # of the processor, for one query of both
 SOLVERS = {
     YICES: [],
-    BOTH: [
-        "--solver-command",
-        f"sh {Path(__file__).with_name('solvers.sh')} 20",
-    ],  # seconds for yices, of the processor
+    BOTH: ["--solver-command", f"sh {Path(__file__).with_name('solvers.sh')} {YICES_SECONDS}"],
 }
 POLL = 2  # seconds
 PROCESSES = Path("/proc")  # Linux
@@ -148,7 +146,7 @@ def _run(
     known = _known(results)
     names = [name for name in suite.checks() if only in name]
     for name in names:
-        if name in known and not any(is_open(known.get(name), solvers, seconds) for solvers in SOLVERS):
+        if not any(is_open(known.get(name), solvers, seconds) for solvers in SOLVERS):
             _tell(say, known[name])
     for solvers in SOLVERS:
         by_contract: dict[str, list[str]] = {}
@@ -306,7 +304,9 @@ def parse(line: str) -> tuple[str, str, float, str] | None:
 
 
 def summary(names: Sequence[str], known: Mapping[str, Outcome]) -> list[str]:
-    """Figures of all checks, as lines of Markdown; what has not been run on this byte code is called not run."""
+    """Figures of all checks, as lines of Markdown: what is refuted and was not planted is named, and what is not claimed. What has not
+    been run on this byte code is called not run.
+    """
     loads = sorted(outcome.load for outcome in known.values()) or [0.0]
     lines = [
         (
@@ -324,8 +324,10 @@ def summary(names: Sequence[str], known: Mapping[str, Outcome]) -> list[str]:
         counts = Counter(known[name].verdict if name in known else NOT_RUN for name in mine)
         row = [counts[verdict] for verdict in (PROVED, REFUTED, UNDECIDED, NOT_RUN)]
         lines.append(f"| `{contract}` | {len(mine)} | {' | '.join(map(str, row))} |")
-        for verdict in (UNDECIDED, NOT_RUN):
+        for verdict in (REFUTED, UNDECIDED, NOT_RUN):
             those = [name for name in mine if (known[name].verdict if name in known else NOT_RUN) == verdict]
+            if verdict == REFUTED:
+                those = [name for name in those if known[name].wrong]
             if those:
                 short = ", ".join(f"`{name.split('check_')[1]}`" for name in those)
                 open_ones += ["", f"`{contract}`, {verdict}, so not claimed: {short}."]

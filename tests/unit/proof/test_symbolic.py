@@ -58,8 +58,11 @@ def test_a_planted_check_that_holds_is_wrong_and_one_that_is_refuted_is_right():
 
 
 def test_a_property_is_wrong_when_refuted_and_not_claimed_when_undecided():
-    name = "KeepsTest.check_fill"
-    assert halmos.Outcome(name, halmos.REFUTED, 1, "").wrong
+    name, planted = "KeepsTest.check_fill", "PlantedTest.check_fill_takes_nothing_from_a_signer"
+    refuted = halmos.Outcome(name, halmos.REFUTED, 1, "")
+    assert refuted.wrong
+    lines = halmos.summary(names(), {name: refuted, planted: halmos.Outcome(planted, halmos.REFUTED, 1, "")})
+    assert [line for line in lines if "refuted, so" in line] == ["`KeepsTest`, refuted, so not claimed: `fill`."]
     undecided = halmos.Outcome(name, halmos.UNDECIDED, 1, "")
     assert not undecided.wrong
     lines = halmos.summary(names(), {name: undecided})
