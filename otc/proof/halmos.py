@@ -153,10 +153,8 @@ def _run(
         for name in names:
             if is_open(known.get(name), solvers, seconds):
                 by_contract.setdefault(name.split(".")[0], []).append(name)
-        if by_contract and not results.exists():
-            prepare(folder, suite)
-            results.touch()
         if by_contract:
+            prepare(folder, suite)  # each time: the project may have been moved since
             subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         for contract, mine in by_contract.items():
             for outcome in _contract(contract, mine, folder, environment, seconds, solvers):

@@ -42,6 +42,10 @@ RECKONING = (
     "slash",
     "slashBatch",
 )
+# What no call brings about, so that the storage may be taken to be without it: ApprovalTest is the step, the empty storage the start.
+NEVER = {
+    "deliverFor": "vm.assume(escrow.autoDeliver(address(escrow), d.deal.market, address(plain)) == 0);",
+}
 OWNERS = (
     "acceptOwnership",
     "collectFees",
@@ -68,14 +72,17 @@ pragma solidity ^0.8.30;
 
 import {IEscrow} from "@escrow/interfaces/IEscrow.sol";
 import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
+import {vm} from "../Symbolic.sol";
 import {SymbolicParts} from "./SymbolicParts.sol";
 """
 TITLES = {
     "KeepsPartsTest": "As KeepsTest, of what reckons amounts: they may be any numbers.",
+    "ApprovalPartsTest": "As ApprovalTest, of what reckons amounts: they may be any numbers.",
     "SolventPartsTest": "As SolventTest, of what reckons amounts: they may be any numbers.",
     "ReachablePartsTest": "False on purpose: these functions can succeed with such amounts.",
     "KeepsTest": "A call takes nothing from a balance of somebody else who signed nothing; no fee above the cap; no fee but for success.",
     "SolventTest": "With a plain token that covers what is owed, a call leaves it covering what is owed.",
+    "ApprovalTest": "A standing approval is raised by nobody but the seller himself. The escrow, which calls nothing of its own, has none.",
     "OwnerTest": "What the owner may call touches no balance, deal, offer or market.",
     "RightsTest": "What RightsEscrow alone has: as KeepsTest, and of the rights that are kept for somebody else.",
     "ReachableTest": "False on purpose: each function can succeed, so the checks above are about something.",
@@ -110,6 +117,7 @@ def source(abi: Sequence[Mapping[str, Any]], rights: Sequence[Mapping[str, Any]]
     parts = [
         _contract("KeepsTest", [_keeps(entry) for entry in checked]),
         _contract("SolventTest", [_solvent(entry) for entry in checked]),
+        _contract("ApprovalTest", [_approval(entry) for entry in checked]),
         _contract("OwnerTest", [_owner(entry) for entry in owners]),
         _contract("RightsTest", [_rights(entry) for entry in own], "SymbolicRights"),
         _contract("ReachableTest", [_reachable(entry) for entry in checked]),
@@ -124,6 +132,7 @@ def parts_source(abi: Sequence[Mapping[str, Any]]) -> str:
     parts = [
         _contract("KeepsPartsTest", [_keeps(entry) for entry in reckoning], "SymbolicParts"),
         _contract("SolventPartsTest", [_solvent(entry) for entry in reckoning], "SymbolicParts"),
+        _contract("ApprovalPartsTest", [_approval(entry) for entry in reckoning], "SymbolicParts"),
         _contract("ReachablePartsTest", [_reachable(entry) for entry in reckoning], "SymbolicParts"),
     ]
     return PARTS_HEAD + "".join(parts)
@@ -150,7 +159,12 @@ def _keeps(entry: Mapping[str, Any]) -> str:
 
 
 def _solvent(entry: Mapping[str, Any]) -> str:
-    return _check(entry, ["lookAtTokens();", "if (!$CALL) return;", "solvent();"])
+    never = [NEVER[entry["name"]]] if entry["name"] in NEVER else []
+    return _check(entry, ["lookAtTokens();", *never, "if (!$CALL) return;", "solvent();"])
+
+
+def _approval(entry: Mapping[str, Any]) -> str:
+    return _check(entry, ["lookAtApproval();", "if (!$CALL) return;", "nothingApproved();"])
 
 
 def _owner(entry: Mapping[str, Any]) -> str:

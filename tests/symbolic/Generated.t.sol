@@ -465,6 +465,217 @@ contract SolventTest is Symbolic {
     }
 }
 
+/// @title A standing approval is raised by nobody but the seller himself. The escrow, which calls nothing of its own, has none.
+contract ApprovalTest is Symbolic {
+    function check_acceptOwnership() external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("acceptOwnership()"))) return;
+        nothingApproved();
+    }
+
+    function check_appeal(IEscrow.Deal calldata deal, IEscrow.MarketTerms calldata terms) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("appeal((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", deal, terms))) return;
+        nothingApproved();
+    }
+
+    function check_attest(IEscrow.Deal calldata deal, IEscrow.MarketTerms calldata terms, IEscrow.Attestation calldata attestation, bytes calldata signature) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("attest((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),(bytes32,uint256,bytes32,uint256),bytes)", deal, terms, attestation, signature))) return;
+        nothingApproved();
+    }
+
+    function check_bumpEpoch() external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("bumpEpoch()"))) return;
+        nothingApproved();
+    }
+
+    function check_cancel(IEscrow.Offer calldata offer) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("cancel((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32))", offer))) return;
+        nothingApproved();
+    }
+
+    function check_collectFees(address token_) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("collectFees(address)", token_))) return;
+        nothingApproved();
+    }
+
+    function check_confirmCancel(IEscrow.MarketTerms calldata terms) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("confirmCancel((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", terms))) return;
+        nothingApproved();
+    }
+
+    function check_createMarket(IEscrow.MarketTerms calldata terms) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("createMarket((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", terms))) return;
+        nothingApproved();
+    }
+
+    function check_deposit(address token_, uint256 amount, address to) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("deposit(address,uint256,address)", token_, amount, to))) return;
+        nothingApproved();
+    }
+
+    function check_depositWithPermit(address token_, uint256 amount, address to, uint256 deadline, uint8 v, bytes32 r, bytes32 s) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("depositWithPermit(address,uint256,address,uint256,uint8,bytes32,bytes32)", token_, amount, to, deadline, v, r, s))) return;
+        nothingApproved();
+    }
+
+    function check_dispute(IEscrow.Deal calldata deal, IEscrow.MarketTerms calldata terms, bytes32 evidence) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("dispute((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),bytes32)", deal, terms, evidence))) return;
+        nothingApproved();
+    }
+
+    function check_extend(IEscrow.MarketTerms calldata terms, uint32 extra) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("extend((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),uint32)", terms, extra))) return;
+        nothingApproved();
+    }
+
+    function check_fill(IEscrow.Offer calldata offer, bytes calldata argument1, uint256 argument2, bytes32 argument3) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("fill((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256,bytes32)", offer, argument1, argument2, argument3))) return;
+        nothingApproved();
+    }
+
+    function check_fillBatch(IEscrow.Fill calldata fills) external {
+        IEscrow.Fill[] memory fills_ = new IEscrow.Fill[](1);
+        fills_[0] = fills;
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("fillBatch(((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256,bytes32)[])", fills_))) return;
+        nothingApproved();
+    }
+
+    function check_fillResale(IEscrow.Deal calldata deal, IEscrow.Resale calldata resale, bytes calldata signature, bytes32 takerRef) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("fillResale((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint8,uint256,bool,address,uint256,uint256,uint256),bytes,bytes32)", deal, resale, signature, takerRef))) return;
+        nothingApproved();
+    }
+
+    function check_invalidateNonces(uint256 word, uint256 mask) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("invalidateNonces(uint256,uint256)", word, mask))) return;
+        nothingApproved();
+    }
+
+    function check_pauseEntry(uint256 until) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("pauseEntry(uint256)", until))) return;
+        nothingApproved();
+    }
+
+    function check_propose(IEscrow.MarketTerms calldata terms, IEscrow.SettlementTerms calldata settlement) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("propose((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),(address,uint128,uint128,uint40,uint32,uint16,uint8,uint32))", terms, settlement))) return;
+        nothingApproved();
+    }
+
+    function check_proposeCancel(IEscrow.MarketTerms calldata terms) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("proposeCancel((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", terms))) return;
+        nothingApproved();
+    }
+
+    function check_refund(IEscrow.Deal calldata deal) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("refund((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal))) return;
+        nothingApproved();
+    }
+
+    function check_refundBatch(IEscrow.Deal calldata items) external {
+        IEscrow.Deal[] memory items_ = new IEscrow.Deal[](1);
+        items_[0] = items;
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("refundBatch((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256)[])", items_))) return;
+        nothingApproved();
+    }
+
+    function check_renounceOwnership() external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("renounceOwnership()"))) return;
+        nothingApproved();
+    }
+
+    function check_rule(IEscrow.Deal calldata deal, IEscrow.MarketTerms calldata terms, uint256 toSeller) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("rule((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32),uint256)", deal, terms, toSeller))) return;
+        nothingApproved();
+    }
+
+    function check_ruleTimeout(IEscrow.Deal calldata deal) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("ruleTimeout((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal))) return;
+        nothingApproved();
+    }
+
+    function check_setAutoDeliver(bytes32 market, address token_, uint256 amount) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("setAutoDeliver(bytes32,address,uint256)", market, token_, amount))) return;
+        nothingApproved();
+    }
+
+    function check_setFee(uint256 bps) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("setFee(uint256)", bps))) return;
+        nothingApproved();
+    }
+
+    function check_setFeeRecipient(address recipient) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("setFeeRecipient(address)", recipient))) return;
+        nothingApproved();
+    }
+
+    function check_setGuardian(address newGuardian) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("setGuardian(address)", newGuardian))) return;
+        nothingApproved();
+    }
+
+    function check_setPayToken(address token_, bool allowed) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("setPayToken(address,bool)", token_, allowed))) return;
+        nothingApproved();
+    }
+
+    function check_transferOwnership(address newOwner) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("transferOwnership(address)", newOwner))) return;
+        nothingApproved();
+    }
+
+    function check_transferPosition(IEscrow.Deal calldata deal, uint8 side, address to, bytes32 ref) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("transferPosition((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint8,address,bytes32)", deal, side, to, ref))) return;
+        nothingApproved();
+    }
+
+    function check_veto(IEscrow.MarketTerms calldata terms) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("veto((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", terms))) return;
+        nothingApproved();
+    }
+
+    function check_withdraw(address token_, uint256 amount, address to) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("withdraw(address,uint256,address)", token_, amount, to))) return;
+        nothingApproved();
+    }
+
+    function check_withdrawCancel(IEscrow.MarketTerms calldata terms) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("withdrawCancel((address,address,address,address,address,uint8,uint8,uint32,uint32,uint32,uint32,uint32,uint16,uint40,uint128,uint128,bytes32))", terms))) return;
+        nothingApproved();
+    }
+}
+
 /// @title What the owner may call touches no balance, deal, offer or market.
 contract OwnerTest is Symbolic {
     function check_acceptOwnership() external {

@@ -39,6 +39,13 @@ contract PlantedTest is Symbolic {
         assert(escrow.liabilities(address(plain)) == before);
     }
 
+    function check_setAutoDeliver_raises_nothing(bytes32 market, address which, uint256 amount) external {
+        look();
+        uint256 before = escrow.autoDeliver(caller, market, which);
+        if (!call(abi.encodeCall(escrow.setAutoDeliver, (market, which, amount)))) return;
+        assert(escrow.autoDeliver(caller, market, which) <= before);
+    }
+
     function check_collectFees_leaves_the_fees(address which) external {
         look();
         vm.assume(which == token);

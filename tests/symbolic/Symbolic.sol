@@ -40,6 +40,9 @@ abstract contract Symbolic {
     uint256 internal owed;
     uint256 internal fees;
     uint256 internal feeBps;
+    address internal approver;
+    bytes32 internal approvedMarket;
+    uint256 internal approved;
 
     function setUp() public {
         bytes memory code = abi.encodePacked(shipped(), abi.encode(address(0xA11), address(0xA12), address(0xA13)));
@@ -78,6 +81,17 @@ abstract contract Symbolic {
         vm.assume(plain.balanceOf(address(escrow)) >= escrow.liabilities(address(plain)));
     }
 
+    /// @dev Any standing approval that is not the caller's; the escrow's own too.
+    function lookAtApproval() internal {
+        caller = svm.createAddress("caller");
+        approver = svm.createAddress("approver");
+        token = svm.createAddress("token");
+        approvedMarket = svm.createBytes32("approvedMarket");
+        vm.warp(svm.createUint(64, "now"));
+        vm.assume(caller != address(escrow) && approver != caller);
+        approved = escrow.autoDeliver(approver, approvedMarket, token);
+    }
+
     /// @dev The signature is not the victim's: the one exception to what others can take.
     function unsigned(bytes32 hash, bytes calldata signature) internal view {
         if (signature.length != 65) return;
@@ -103,6 +117,10 @@ abstract contract Symbolic {
 
     function solvent() internal view {
         assert(plain.balanceOf(address(escrow)) >= escrow.liabilities(address(plain)));
+    }
+
+    function nothingApproved() internal view {
+        assert(escrow.autoDeliver(approver, approvedMarket, token) <= approved);
     }
 
     /// @dev One word for all that an owner's call must leave alone, of any user, token, deal, offer and market.

@@ -4,6 +4,7 @@ pragma solidity ^0.8.30;
 
 import {IEscrow} from "@escrow/interfaces/IEscrow.sol";
 import {IOTCEscrow} from "@escrow/interfaces/IOTCEscrow.sol";
+import {vm} from "../Symbolic.sol";
 import {SymbolicParts} from "./SymbolicParts.sol";
 
 /// @title As KeepsTest, of what reckons amounts: they may be any numbers.
@@ -85,6 +86,7 @@ contract SolventPartsTest is SymbolicParts {
 
     function check_deliverFor(IOTCEscrow.Delivery calldata d) external {
         lookAtTokens();
+        vm.assume(escrow.autoDeliver(address(escrow), d.deal.market, address(plain)) == 0);
         if (!call(abi.encodeWithSignature("deliverFor(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", d))) return;
         solvent();
     }
@@ -119,6 +121,61 @@ contract SolventPartsTest is SymbolicParts {
         lookAtTokens();
         if (!call(abi.encodeWithSignature("slashBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)[])", items_))) return;
         solvent();
+    }
+}
+
+/// @title As ApprovalTest, of what reckons amounts: they may be any numbers.
+contract ApprovalPartsTest is SymbolicParts {
+    function check_deliver(IOTCEscrow.Delivery calldata delivery) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("deliver(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", delivery))) return;
+        nothingApproved();
+    }
+
+    function check_deliverBatch(IOTCEscrow.Delivery calldata deliveries) external {
+        IOTCEscrow.Delivery[] memory deliveries_ = new IOTCEscrow.Delivery[](1);
+        deliveries_[0] = deliveries;
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("deliverBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256)[])", deliveries_))) return;
+        nothingApproved();
+    }
+
+    function check_deliverFor(IOTCEscrow.Delivery calldata d) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("deliverFor(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),bool,uint256,uint256))", d))) return;
+        nothingApproved();
+    }
+
+    function check_finalize(IEscrow.Deal calldata deal) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("finalize((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256))", deal))) return;
+        nothingApproved();
+    }
+
+    function check_matchOffers(IEscrow.Offer calldata buy, bytes calldata buySignature, IEscrow.Offer calldata sell, bytes calldata sellSignature, uint256 units) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("matchOffers((address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,(address,address,uint8,bytes32,address,uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256,bytes32),bytes,uint256)", buy, buySignature, sell, sellSignature, units))) return;
+        nothingApproved();
+    }
+
+    function check_mutualClose(IEscrow.Deal calldata deal, IEscrow.Close calldata close, bytes calldata buyerSignature, bytes calldata sellerSignature) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("mutualClose((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),(bytes32,uint256,uint256,uint256),bytes,bytes)", deal, close, buyerSignature, sellerSignature))) return;
+        nothingApproved();
+    }
+
+    function check_slash(IEscrow.Deal calldata deal, uint256 tranche) external {
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("slash((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)", deal, tranche))) return;
+        nothingApproved();
+    }
+
+    function check_slashBatch(IEscrow.TrancheOf calldata items) external {
+        IEscrow.TrancheOf[] memory items_ = new IEscrow.TrancheOf[](1);
+        items_[0] = items;
+        lookAtApproval();
+        if (!call(abi.encodeWithSignature("slashBatch(((bytes32,bytes32,address,address,address,uint256,uint256,uint256,uint256,bytes32,bytes32,uint256),uint256)[])", items_))) return;
+        nothingApproved();
     }
 }
 

@@ -24,9 +24,9 @@ def names():
 
 def test_every_changing_function_is_checked_or_left_out_with_a_reason():
     changing = {entry["name"] for entry in symbolic.functions(ABI)}
-    for contract in ("KeepsTest", "SolventTest", "ReachableTest"):
+    for contract in ("KeepsTest", "SolventTest", "ApprovalTest", "ReachableTest"):
         assert checked(contract) | symbolic.LEFT_OUT.keys() | set(symbolic.RECKONING) == changing
-    for contract in ("KeepsPartsTest", "SolventPartsTest", "ReachablePartsTest"):
+    for contract in ("KeepsPartsTest", "SolventPartsTest", "ApprovalPartsTest", "ReachablePartsTest"):
         assert checked(contract) == set(symbolic.RECKONING)
     own = {entry["name"] for entry in symbolic.of_rights_alone(ABI, RIGHTS)}
     for contract in ("RightsTest", "ReachableRightsTest"):
@@ -36,13 +36,19 @@ def test_every_changing_function_is_checked_or_left_out_with_a_reason():
 
 def test_named_functions_exist():
     changing = {entry["name"] for entry in symbolic.functions(ABI)}
-    assert {*symbolic.OWNERS, *symbolic.SIGNED, *symbolic.FEE_MOVES, *symbolic.LEFT_OUT} <= changing
+    assert {*symbolic.NEVER, *symbolic.OWNERS, *symbolic.SIGNED, *symbolic.FEE_MOVES, *symbolic.LEFT_OUT} <= changing
 
 
 def test_a_new_function_changes_the_checks():
     new = {"type": "function", "name": "sweep", "stateMutability": "nonpayable", "inputs": []}
-    assert symbolic.source([*ABI, new], RIGHTS).count('call(abi.encodeWithSignature("sweep()"))') == 3
+    assert symbolic.source([*ABI, new], RIGHTS).count('call(abi.encodeWithSignature("sweep()"))') == 4
     assert symbolic.source(ABI, [*RIGHTS, new]).count('call(abi.encodeWithSignature("sweep()"))') == 2
+
+
+def test_only_solvency_is_checked_in_a_storage_without_what_never_is():
+    parts = symbolic.parts_source(ABI).split("\n/// @title ")
+    for assumed in symbolic.NEVER.values():
+        assert [part.count(assumed) for part in parts] == [int("contract SolventPartsTest" in part) for part in parts]
 
 
 def test_a_view_gets_no_check():
@@ -82,7 +88,7 @@ def ran(tmp_path, monkeypatch):
             yield halmos.Outcome(check, verdict, 1.0, "", seconds, 1.0, solvers)
 
     monkeypatch.setattr(halmos, "_contract", contract)
-    monkeypatch.setattr(halmos, "prepare", lambda folder, suite: folder.mkdir())
+    monkeypatch.setattr(halmos, "prepare", lambda folder, suite: folder.mkdir(exist_ok=True))
     monkeypatch.setattr(halmos.tools, "ready", lambda tool: tmp_path)
     monkeypatch.setattr(halmos.tools, "folder", lambda tool: tmp_path)
     monkeypatch.setattr(halmos, "BUILD", ["true"])
