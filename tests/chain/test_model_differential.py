@@ -4,8 +4,9 @@
 """
 
 import pytest
+from hypothesis import Phase
 
-from tests.support.differential.days import days, world_on
+from tests.support.differential.days import chosen_days, days, world_on
 from tests.support.differential.driver import Driver
 from tests.support.differential.fold import Folded
 from tests.support.differential.trial import Trial
@@ -30,6 +31,10 @@ def world(one_world):
 
 def test_model_contract_and_fold_agree_after_every_call(world):
     assert ("dispute", "Deposited") in days(world, Driver, SEEDS), "no bond came from a wallet"
+
+
+def test_they_agree_on_days_of_hypothesis_choice(world):
+    chosen_days(world, Driver)
 
 
 def test_another_refusal_is_found(world, monkeypatch):
@@ -68,6 +73,12 @@ def test_another_word_of_storage_is_found_and_the_sequence_shortened(world, monk
     shortest = str(caught.value).partition("The shortest sequence:\n")[2]
     assert len(shortest.splitlines()) == 1
     assert "cancel" in shortest
+
+
+def test_hypothesis_finds_a_difference(world, monkeypatch):
+    monkeypatch.setattr(Escrow, "bump_epoch", lambda self: None)
+    with pytest.raises(MismatchError, match="bump_epoch"):
+        chosen_days(world, Driver, (Phase.generate,))
 
 
 def test_a_fold_that_differs_is_found(world, monkeypatch):

@@ -7,7 +7,7 @@ and collections that lie, lose pieces, call back, or are an ERC-20 too.
 import pytest
 
 from tests.support import model
-from tests.support.differential.days import days, world_on
+from tests.support.differential.days import chosen_days, days, world_on
 from tests.support.differential.fold import Folded
 from tests.support.differential.rights_driver import RightsDriver
 from tests.support.differential.rights_world import RightsWorld
@@ -74,6 +74,10 @@ def test_model_contract_and_fold_agree_after_every_call(world):
     assert {("deliver", each) for each in of_deliveries} <= told
     assert {("withdraw_right", "RightWithdrawn"), ("withdraw_right", "InsufficientRights")} <= told
     assert ("propose", "NotARight") in told
+
+
+def test_they_agree_on_days_of_hypothesis_choice(world):
+    chosen_days(world, RightsDriver)
 
 
 def test_a_right_that_becomes_a_pay_token_moves_nobodys_money(world):

@@ -1,7 +1,11 @@
-"""Worlds for tests on a shared anvil, and runs of given seeds in them."""
+"""Worlds for tests on a shared anvil, and days in them: of given seeds, and of Hypothesis' choices."""
 
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Collection, Iterable, Iterator
 from typing import TypeVar
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from tests.support.anvil import Anvil
 from tests.support.differential.coverage import owed, table
@@ -11,6 +15,8 @@ from tests.support.differential.trial import Trial
 from tests.support.differential.world import World
 
 STEPS = 330
+# Of Hypothesis: days, calls of a seed in each, and calls whose every choice is its own, as many as it can hold.
+EXAMPLES, BEFORE, CHOSEN = 12, 100, 25
 WorldT = TypeVar("WorldT", bound=World)
 
 
@@ -34,3 +40,20 @@ def days(world: World, driver: type[Driver], seeds: Iterable[int]) -> set[tuple[
     missing = owed(world.counts, world.functions)
     assert not missing, f"{missing} in\n{table(world.counts, world.functions)}"
     return world.errors.keys() | world.seen.keys()
+
+
+def chosen_days(world: World, driver: type[Driver], phases: Collection[Phase] = tuple(Phase)) -> None:
+    """Days of which Hypothesis chooses the seed, and each call of the evening by itself: it shrinks what fails. Errors: MismatchError."""
+
+    @settings(
+        max_examples=EXAMPLES,
+        phases=phases,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow],
+    )
+    @given(st.integers(0, 2**64 - 1), st.randoms(use_true_random=False))
+    def day(seed: int, choices: random.Random) -> None:
+        Trial(world, BEFORE, Folded(), driver).day(seed, choices, CHOSEN)
+
+    day()

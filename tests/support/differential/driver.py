@@ -61,8 +61,8 @@ STRIKES = (("bump_epoch",), ("collect_fees", 0), ("withdraw", 0, 1, 0))
 class Driver(Calls):
     WEIGHTS = WEIGHTS
 
-    def __init__(self, seed: int, world: World) -> None:
-        super().__init__(random.Random(seed), world, GENESIS + 1000)  # noqa: S311  # the seed must give the same calls again
+    def __init__(self, rng: random.Random, world: World) -> None:
+        super().__init__(rng, world, GENESIS + 1000)
         self._names = list(self.WEIGHTS)
         self._weights = list(self.WEIGHTS.values())
         self._before = world.counts.copy()

@@ -1,5 +1,6 @@
 """Random trading in rights: what differs from the trading of tokens."""
 
+import random
 from typing import Any
 
 from escrow.contracts import words
@@ -26,8 +27,8 @@ class RightsDriver(Driver):
     }
     BUNDLED = ("withdraw", "cancel", "bump_epoch", "deposit", "deliver", "slash", "withdraw_right", "refund", "fill")
 
-    def __init__(self, seed: int, world: RightsWorld) -> None:
-        super().__init__(seed, world)
+    def __init__(self, rng: random.Random, world: RightsWorld) -> None:
+        super().__init__(rng, world)
         self._lists: dict[str, list[int]] = {}  # allowed ids by their root
         self._fresh = iter(FRESH)
 

@@ -29,19 +29,25 @@ class Trial:
 
     def run(self, seed: int) -> None:
         """Errors: MismatchError with the seed and the shortened sequence."""
-        self._begin()
-        self.done = []
-        driver = self.driver(seed, self.world)
-        sending = random.Random(seed)  # noqa: S311  # as above
         try:
-            for _ in range(self.steps):
-                self._step(driver.next(), send_refused=sending.random() < 0.15)
-            self.world.finish(self.done[-1])
+            self.day(seed)
         except MismatchError as failure:
             lines = "\n".join(map(str, self._shortest(failure.kind)))
             raise MismatchError(
                 f"seed {seed}, step {len(self.done)}:\n{failure}\n\nThe shortest sequence:\n{lines}"
             ) from failure
+
+    def day(self, seed: int, choices: random.Random | None = None, chosen: int = 0) -> None:
+        """A day of a seed, and then as many calls as `chosen` that `choices` draws. Errors: MismatchError."""
+        self._begin()
+        self.done = []
+        sending = random.Random(seed)  # noqa: S311  # the seed must give the same calls again
+        driver = self.driver(random.Random(seed), self.world)  # noqa: S311  # as above
+        for step in range(self.steps + chosen):
+            if choices and step == self.steps:
+                driver.rng = choices
+            self._step(driver.next(), send_refused=sending.random() < 0.15)
+        self.world.finish(self.done[-1])
 
     def _step(self, action: Action, *, send_refused: bool) -> None:
         self.done.append(action)
