@@ -61,16 +61,16 @@ def sources() -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def with_unknown_amounts() -> str:
-    """The creation code (hex) of OTCEscrow, as shipped but for the functions of `UNKNOWN`, each of which gives any number."""
-    request = json.loads(build.input_path("OTCEscrow").read_text(encoding="utf-8"))
+def with_unknown_amounts(name: str) -> str:
+    """The creation code (hex) of an escrow, as shipped but for the functions of `UNKNOWN`, each of which gives any number."""
+    request = json.loads(build.input_path(name).read_text(encoding="utf-8"))
     for unit, function, body in UNKNOWN:
         entry = request["sources"][unit]
         entry["content"] = _with_body(unit, entry["content"], function, body)
     for unit, line in IMPORTS.items():
         entry = request["sources"][unit]
         entry["content"] = entry["content"].replace(FIRST_IMPORT, line + FIRST_IMPORT, 1)
-    contract = build.compile_contract(json.dumps(request), "OTCEscrow", build.TARGETS["OTCEscrow"])
+    contract = build.compile_contract(json.dumps(request), name, build.TARGETS[name])
     code: str = contract["evm"]["bytecode"]["object"]
     return code
 

@@ -18,6 +18,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -98,17 +99,23 @@ class Suite:
 
 
 def suites() -> list[Suite]:
-    """The shipped byte code; and, for what reckons amounts, the same sources with amounts that may be anything."""
+    """The shipped byte code; and, for what reckons amounts, the same sources with amounts that may be anything, of each escrow."""
     shipped = {"SHIPPED": _code(symbolic.ARTIFACT), "SHIPPED_RIGHTS": _code(symbolic.RIGHTS)}
     artifacts = (symbolic.ARTIFACT.read_bytes(), symbolic.RIGHTS.read_bytes())
     files = tuple(sorted(TESTS.glob("*.sol")))
-    parts = tuple(sorted(symbolic.PARTS.parent.glob("*.sol")))
+    parts, rights = (tuple(sorted(folder.glob("*.sol"))) for folder in (symbolic.PARTS.parent, TESTS / "rights"))
+    shared = tuple(path for path in files if not path.name.endswith(".t.sol"))
     unknown = json.dumps([compiling.UNKNOWN, compiling.IMPORTS]).encode()
     return [
         Suite(files, shipped, artifacts),
         Suite(
-            (*parts, *(path for path in files if not path.name.endswith(".t.sol"))),
-            {**shipped, "ANY_PARTS": compiling.with_unknown_amounts},
+            (*parts, *shared),
+            {**shipped, "ANY_PARTS": partial(compiling.with_unknown_amounts, "OTCEscrow")},
+            (*artifacts, unknown),
+        ),
+        Suite(
+            (*rights, *shared),
+            {**shipped, "ANY_RIGHTS_PARTS": partial(compiling.with_unknown_amounts, "RightsEscrow")},
             (*artifacts, unknown),
         ),
     ]

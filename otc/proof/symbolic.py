@@ -20,7 +20,7 @@ LEFT_OUT = {
     "multicall": "each of its items is one of the other functions, by the same caller (delegatecall)",
 }
 RIGHTS_LEFT_OUT = {
-    "deliver": "its lists, and a list of lists, of unknown lengths; HostileRights.t.sol and Rights.t.sol test it",
+    "deliver": "its lists have no known lengths: written by hand, in tests/symbolic/rights",
 }
 # Whose signature takes from its signer's balance: hash function, signed argument, signature.
 SIGNED: Mapping[str, Sequence[tuple[str, str, str]]] = {
