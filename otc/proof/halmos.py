@@ -39,6 +39,7 @@ SOLVERS = {
 }
 POLL = 2  # seconds
 PROCESSES = Path("/proc")  # Linux
+SHIPPED = "Shipped.sol"  # the byte code, as constants
 LOOP = 3  # times that a loop is walked
 CUT = "loop-bound"  # in halmos' warning that a loop was walked LOOP times and not to its end
 PROVED, REFUTED, UNDECIDED, NOT_RUN = "proved", "refuted", "undecided", "not run"
@@ -160,8 +161,9 @@ def _run(
         for name in names:
             if is_open(known.get(name), solvers, seconds):
                 by_contract.setdefault(name.split(".")[0], []).append(name)
+        if by_contract and not _is_prepared(folder):
+            prepare(folder, suite)
         if by_contract:
-            prepare(folder, suite)  # each time: the project may have been moved since
             subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
         for contract, mine in by_contract.items():
             for outcome in _contract(contract, mine, folder, environment, seconds, solvers):
@@ -188,6 +190,12 @@ def _known(results: Path) -> dict[str, Outcome]:
     return {entry["name"]: Outcome(**entry) for entry in entries}
 
 
+def _is_prepared(folder: Path) -> bool:
+    """Whether `folder` is a whole project, of this checkout where it is now. What is written last tells."""
+    link, last = folder / "node_modules", folder / "test" / SHIPPED
+    return last.exists() and link.readlink() == PROJECT / "node_modules"
+
+
 def prepare(folder: Path, suite: Suite) -> None:
     """Makes `folder` a forge project: the suite's checks, the interfaces, and the byte code as constants."""
     project.make(folder, more=project.OPTIMIZED)
@@ -199,7 +207,7 @@ def prepare(folder: Path, suite: Suite) -> None:
     shipped = "// SPDX-License-Identifier: MIT\npragma solidity ^0.8.30;\n\n"
     for name, code in suite.codes.items():
         shipped += f'bytes constant {name} = hex"{code()}";\n'
-    (folder / "test" / "Shipped.sol").write_text(shipped, encoding="utf-8")
+    (folder / "test" / SHIPPED).write_text(shipped, encoding="utf-8")
 
 
 def _tell(say: Callable[[str], None], outcome: Outcome) -> None:

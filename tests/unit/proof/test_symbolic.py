@@ -111,6 +111,16 @@ def test_a_run_goes_on_where_another_was_ended_and_gives_more_time_to_what_is_un
     assert run(20) == undecided
 
 
+def test_a_project_that_was_moved_is_prepared_anew(tmp_path):
+    assert not halmos._is_prepared(tmp_path)
+    halmos.prepare(tmp_path, halmos.Suite((), {}, ()))
+    assert halmos._is_prepared(tmp_path)
+    link = tmp_path / "node_modules"
+    link.unlink()
+    link.symlink_to("/elsewhere/node_modules")
+    assert not halmos._is_prepared(tmp_path)
+
+
 def test_outcomes_stand_on_the_byte_code_and_on_the_checks(tmp_path):
     check = tmp_path / "A.t.sol"
     check.write_text("contract ATest is Symbolic {\n    function check_a() external {}\n}")
