@@ -57,9 +57,8 @@ class RightsVenue(OnChain):
         self.mine()
 
     def deploy_rights(self, spec):
-        self.anvil.automine(on=True)
-        self.rights = token_deploy(rpc_url=self.anvil.url, key=published.key("owner"), spec=spec)
-        self.anvil.automine(on=False)
+        with self.anvil.mining():
+            self.rights = token_deploy(rpc_url=self.anvil.url, key=published.key("owner"), spec=spec)
 
     def deal(self):
         """An offer prepared, signed, posted and filled over REST."""

@@ -65,7 +65,8 @@ def open_two_deals(trade: DirectTrade) -> tuple[Deal, Deal, Offer]:
 
 def settlement_token(trade: DirectTrade) -> str:
     spec = TokenSpec("Harbor", "HRB", 18)
-    return token_deploy(rpc_url=trade.anvil.url, key=published.KEYS[0], spec=spec)
+    with trade.anvil.mining():
+        return token_deploy(rpc_url=trade.anvil.url, key=published.KEYS[0], spec=spec)
 
 
 def test_a_whole_trade_from_deposit_to_withdrawal(trade):

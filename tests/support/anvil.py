@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 class Anvil:
-    """A running anvil. Each transaction makes a block, unless `no_mining` holds or `automine(on=False)` was called.
+    """A running anvil. Each transaction makes a block, after its hash was answered, unless `automine(on=False)` was called.
 
     Addresses and keys are those of anvil's published mnemonic. Times are unix seconds. Amounts are wei.
     """
@@ -82,13 +82,13 @@ class Anvil:
         self.rpc("evm_setAutomine", on)
 
     @contextlib.contextmanager
-    def no_mining(self) -> Iterator[None]:
-        """Inside, transactions wait in the pool until `mine()`."""
-        self.automine(on=False)
+    def mining(self) -> Iterator[None]:
+        """Inside, each transaction makes a block, as who waits for receipts needs it; outside only `mine()` does."""
+        self.automine(on=True)
         try:
             yield
         finally:
-            self.automine(on=True)
+            self.automine(on=False)
 
     def reorg(self, depth: int) -> None:
         """Replaces the last `depth` blocks by empty ones with other hashes."""

@@ -126,11 +126,10 @@ class OnChain:
 
     def propose(self, **terms: Any) -> tuple[int, int]:
         """Settles in a fresh token, one for one; (start, deadline)."""
-        self.anvil.automine(on=True)
-        self.settlement_token = token_deploy(
-            rpc_url=self.anvil.url, key=published.key("owner"), spec=TokenSpec("Harbor", "HRB", 18)
-        )
-        self.anvil.automine(on=False)
+        with self.anvil.mining():
+            self.settlement_token = token_deploy(
+                rpc_url=self.anvil.url, key=published.key("owner"), spec=TokenSpec("Harbor", "HRB", 18)
+            )
         start = self.anvil.now() + DAY + 600
         wanted = {"ratio_num": 10**18, "ratio_den": 1, "start": start, "window": 2 * DAY} | terms
         self.act("resolver", "propose", market_id=self.market.market_id, token=self.settlement_token, **wanted)

@@ -33,11 +33,11 @@ class TestAnvil:
 
     def test_transactions_wait_when_mining_is_off(self, anvil: Anvil):
         sender, receiver = anvil.addresses[0], anvil.addresses[1]
-        with anvil.no_mining():
-            sent = anvil.rpc("eth_sendTransaction", {"from": sender, "to": receiver, "value": "0x1"})
-            assert anvil.rpc("eth_getTransactionReceipt", sent) is None
-            anvil.mine()
-            assert anvil.rpc("eth_getTransactionReceipt", sent)["status"] == "0x1"
+        anvil.automine(on=False)
+        sent = anvil.rpc("eth_sendTransaction", {"from": sender, "to": receiver, "value": "0x1"})
+        assert anvil.rpc("eth_getTransactionReceipt", sent) is None
+        anvil.mine()
+        assert anvil.rpc("eth_getTransactionReceipt", sent)["status"] == "0x1"
 
     def test_reorg_changes_hashes_at_the_same_height(self, anvil: Anvil):
         anvil.mine(5)
