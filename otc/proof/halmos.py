@@ -25,9 +25,11 @@ from threading import Thread
 
 from otc.core import clock
 from otc.proof import compiling, project, report, symbolic, tools
+from otc.stack.errors import StackError
 from otc.stack.layout import PROJECT
 
 TESTS = PROJECT / "tests" / "symbolic"
+MAIN = Path(__file__).with_name("halmos_main.py")
 SOLVER_SECONDS = 600  # of the clock, for one assertion on one path: the check's own limit comes first
 # Who answers: the first decides nearly all in seconds. What it leaves undecided is tried again by both, as the second decides in
 # a second what the first never ends; elsewhere it takes ten times as long.
@@ -41,6 +43,14 @@ POLL = 2  # seconds
 PROCESSES = Path("/proc")  # Linux
 SHIPPED = "Shipped.sol"  # the byte code, as constants
 LOOP = 3  # times that a loop is walked
+LIMITS = (
+    *("--default-bytes-lengths", "0,65", "--loop", str(LOOP)),
+    *("--solver-timeout-assertion", f"{SOLVER_SECONDS}s", "--solver-threads", "1"),
+)
+# What made a query impossible is remembered: many paths end for the same few reasons. Where few do, the names that this
+# gives to all that is known cost more than it saves.
+REMEMBERING = ("--cache-solver",)
+MANNER = ("--early-exit", "--no-status")
 CUT = "loop-bound"  # in halmos' warning that a loop was walked LOOP times and not to its end
 PROVED, REFUTED, UNDECIDED, NOT_RUN = "proved", "refuted", "undecided", "not run"
 PLANTED = re.compile(r"^(PlantedTest|Reachable\w*Test)\.|\.check_false_")
@@ -75,12 +85,29 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Trial:
+    """How checks are tried: in which project, with which options of halmos, by which solvers, for how many seconds each."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    options: tuple[str, ...]
+    solvers: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Suite:
     """Checks that are compiled and run together, and the byte code that they are of."""
 
     files: tuple[Path, ...]
     codes: Mapping[str, Callable[[], str]]  # name of the constant, creation code (hex)
     stands_on: tuple[bytes, ...]  # what the codes are made of
+    remembering: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What halmos is told, but for the checks' names and the solvers."""
+        return (*LIMITS, *(REMEMBERING if self.remembering else ()), *MANNER)
 
     def checks(self) -> list[str]:
         """All checks as Contract.function, in the order of the files."""
@@ -95,8 +122,8 @@ class Suite:
 
     def digest(self) -> str:
         """Of all that an outcome stands on: the byte code, the checks, and how they are run."""
-        parts = [*self.stands_on, *(path.read_bytes() for path in self.files)]
-        return hashlib.sha256(b"".join([*parts, " ".join(_command("", [])).encode()])).hexdigest()[: report.DIGITS]
+        parts = [*self.stands_on, *(path.read_bytes() for path in (*self.files, MAIN)), " ".join(self.options).encode()]
+        return hashlib.sha256(b"".join(parts)).hexdigest()[: report.DIGITS]
 
 
 def suites() -> list[Suite]:
@@ -113,11 +140,13 @@ def suites() -> list[Suite]:
             (*parts, *shared),
             {**shipped, "ANY_PARTS": partial(compiling.with_unknown_amounts, "OTCEscrow")},
             (*artifacts, unknown),
+            remembering=True,
         ),
         Suite(
             (*rights, *shared),
             {**shipped, "ANY_RIGHTS_PARTS": partial(compiling.with_unknown_amounts, "RightsEscrow")},
             (*artifacts, unknown),
+            remembering=True,
         ),
     ]
 
@@ -164,14 +193,23 @@ def _run(
         if by_contract and not _is_prepared(folder):
             prepare(folder, suite)
         if by_contract:
-            subprocess.run(BUILD, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+            _build(folder, environment)
         for contract, mine in by_contract.items():
-            for outcome in _contract(contract, mine, folder, environment, seconds, solvers):
+            for outcome in _contract(contract, mine, Trial(folder, environment, suite.options, solvers, seconds)):
                 known[outcome.name] = outcome
                 with results.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(asdict(outcome)) + "\n")
                 _tell(say, outcome)
     return known
+
+
+def _build(folder: Path, environment: Mapping[str, str]) -> None:
+    """Compiles the checks. StackError with what the compiler says."""
+    done = subprocess.run(
+        BUILD, cwd=folder, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    if done.returncode != 0:
+        raise StackError(f"The symbolic checks in {TESTS} do not compile:\n{done.stdout[-2000:]}")
 
 
 def is_open(last: Outcome | None, solvers: str, seconds: int) -> bool:
@@ -215,52 +253,51 @@ def _tell(say: Callable[[str], None], outcome: Outcome) -> None:
     say(f"{outcome.verdict:<10}{outcome.seconds:>7.1f} s  {outcome.name}  {outcome.detail} {mark}".rstrip())
 
 
-def _contract(
-    contract: str, names: Sequence[str], folder: Path, environment: dict[str, str], seconds: int, solvers: str
-) -> Iterator[Outcome]:
+def _contract(contract: str, names: Sequence[str], trial: Trial) -> Iterator[Outcome]:
     """All checks of a contract in one process; one that takes too long is ended, and another goes on after it."""
     left = sorted((name.split(".")[1] for name in names), key=lambda name: f"{name}(")  # halmos' order
     while left:
         last: Outcome | None = None
-        for line in _lines([*_command(contract, left), *SOLVERS[solvers]], folder, environment, seconds):
-            found = parse(line)
-            if found is not None and found[0] in left:
-                if last:
-                    yield last
-                left.remove(found[0])
-                last = Outcome(f"{contract}.{found[0]}", *found[1:], seconds, _load(), solvers)
-            elif last and CUT in line:  # it is told after the result
-                last = replace(last, verdict=UNDECIDED if last.verdict == PROVED else last.verdict, detail=CUT)
+        limit, line, why = 0, "", ""
+        try:
+            for line in _lines(_command(contract, left, trial), trial):
+                found = parse(line)
+                if found is not None and found[0] in left:
+                    if last:
+                        yield last
+                    left.remove(found[0])
+                    last = Outcome(f"{contract}.{found[0]}", *found[1:], trial.seconds, _load(), trial.solvers)
+                elif last and CUT in line:  # it is told after the result
+                    last = replace(last, verdict=UNDECIDED if last.verdict == PROVED else last.verdict, detail=CUT)
+            why = f"halmos ended without a result: {line.strip()}"
+        except TimeoutError:
+            limit, why = trial.seconds, f"not in {trial.seconds} s of the processor"
         if last:
             yield last
         if left:
-            detail = f"no result, or not in {seconds} s of the processor"
-            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(seconds), detail, seconds, _load(), solvers)
+            yield Outcome(f"{contract}.{left.pop(0)}", UNDECIDED, float(limit), why, limit, _load(), trial.solvers)
 
 
 def _load() -> float:
     return round(os.getloadavg()[0], 1)
 
 
-def _command(contract: str, functions: Sequence[str]) -> list[str]:
-    return [
-        "halmos",
-        *("--contract", contract, "--match-test", rf"^({'|'.join(functions)})\("),
-        *("--default-bytes-lengths", "0,65", "--loop", str(LOOP)),
-        *("--solver-timeout-assertion", f"{SOLVER_SECONDS}s", "--solver-threads", "1"),
-        *("--early-exit", "--no-status"),
-    ]
+def _command(contract: str, functions: Sequence[str], trial: Trial) -> list[str]:
+    chosen = ["--contract", contract, "--match-test", rf"^({'|'.join(functions)})\("]
+    # halmos' own Python: its programs are the first on the path. -P, as a file beside MAIN has the name of the package.
+    return ["python", "-P", str(MAIN), *trial.options, *SOLVERS[trial.solvers], *chosen]
 
 
-def _lines(command: list[str], folder: Path, environment: dict[str, str], seconds: int) -> Iterator[str]:
-    """What the program prints, until it ends; or until it worked for `seconds` and decided nothing, or stood still for as long by the
-    clock, when it is ended.
+def _lines(command: list[str], trial: Trial) -> Iterator[str]:
+    """What the program prints, until it ends. TimeoutError when it worked for the trial's seconds and decided nothing, or stood still for
+    as long by the clock: then it is ended.
     """
+    seconds = trial.seconds
     printed: SimpleQueue[str | None] = SimpleQueue()
     with subprocess.Popen(
         command,
-        cwd=folder,
-        env=environment,
+        cwd=trial.folder,
+        env=trial.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -285,10 +322,11 @@ def _lines(command: list[str], folder: Path, environment: dict[str, str], second
                 except Empty:
                     continue
                 if line is None:
-                    break
+                    return
                 if parse(line):
                     began = _spent(process.pid)
                 yield line
+            raise TimeoutError
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # its solvers too

@@ -46,6 +46,10 @@ RECKONING = (
 NEVER = {
     "deliverFor": "vm.assume(escrow.autoDeliver(address(escrow), d.deal.market, address(plain)) == 0);",
 }
+# Solvency is one check for every seller but the escrow, and one of the escrow as the seller, which needs NEVER: where he may be either,
+# each question to the solver is about both.
+SELLER, ESCROW = "d.deal.seller", "address(escrow)"
+OF_ESCROW = "_of_the_escrow"
 OWNERS = (
     "acceptOwnership",
     "collectFees",
@@ -116,7 +120,7 @@ def source(abi: Sequence[Mapping[str, Any]], rights: Sequence[Mapping[str, Any]]
     own = [entry for entry in of_rights_alone(abi, rights) if entry["name"] not in RIGHTS_LEFT_OUT]
     parts = [
         _contract("KeepsTest", [_keeps(entry) for entry in checked]),
-        _contract("SolventTest", [_solvent(entry) for entry in checked]),
+        _contract("SolventTest", [check for entry in checked for check in _solvent(entry)]),
         _contract("ApprovalTest", [_approval(entry) for entry in checked]),
         _contract("OwnerTest", [_owner(entry) for entry in owners]),
         _contract("RightsTest", [_rights(entry) for entry in own], "SymbolicRights"),
@@ -131,7 +135,7 @@ def parts_source(abi: Sequence[Mapping[str, Any]]) -> str:
     reckoning = [entry for entry in functions(abi) if entry["name"] in RECKONING]
     parts = [
         _contract("KeepsPartsTest", [_keeps(entry) for entry in reckoning], "SymbolicParts"),
-        _contract("SolventPartsTest", [_solvent(entry) for entry in reckoning], "SymbolicParts"),
+        _contract("SolventPartsTest", [check for entry in reckoning for check in _solvent(entry)], "SymbolicParts"),
         _contract("ApprovalPartsTest", [_approval(entry) for entry in reckoning], "SymbolicParts"),
         _contract("ReachablePartsTest", [_reachable(entry) for entry in reckoning], "SymbolicParts"),
     ]
@@ -142,13 +146,13 @@ def _contract(name: str, bodies: Sequence[str], base: str = "Symbolic") -> str:
     return f"\n/// @title {TITLES[name]}\ncontract {name} is {base} {{\n" + "\n".join(bodies) + "}\n"
 
 
-def _check(entry: Mapping[str, Any], lines: Sequence[str]) -> str:
+def _check(entry: Mapping[str, Any], lines: Sequence[str], of: str = "") -> str:
     parameters, making, arguments = _arguments(entry["inputs"])
     encoded = "".join(f", {argument}" for argument in arguments)
     call = f'call(abi.encodeWithSignature("{_signature(entry)}"{encoded}))'
     body = [*making, *(line.replace("$CALL", call) for line in lines)]
     inner = "".join(f"        {line}\n" for line in body)
-    return f"    function check_{entry['name']}({', '.join(parameters)}) external {{\n{inner}    }}\n"
+    return f"    function check_{entry['name']}{of}({', '.join(parameters)}) external {{\n{inner}    }}\n"
 
 
 def _keeps(entry: Mapping[str, Any]) -> str:
@@ -158,9 +162,14 @@ def _keeps(entry: Mapping[str, Any]) -> str:
     return _check(entry, ["look();", *exceptions, "if (!$CALL) return;", *after])
 
 
-def _solvent(entry: Mapping[str, Any]) -> str:
-    never = [NEVER[entry["name"]]] if entry["name"] in NEVER else []
-    return _check(entry, ["lookAtTokens();", *never, "if (!$CALL) return;", "solvent();"])
+def _solvent(entry: Mapping[str, Any]) -> list[str]:
+    before, after = "lookAtTokens();", ["if (!$CALL) return;", "solvent();"]
+    never = NEVER.get(entry["name"])
+    if never is None:
+        return [_check(entry, [before, *after])]
+    others = _check(entry, [before, f"vm.assume({SELLER} != {ESCROW});", *after])
+    own = _check(entry, [before, f"{SELLER} = {ESCROW};", never, *after], of=OF_ESCROW)
+    return [others, own.replace(" calldata ", " memory ")]
 
 
 def _approval(entry: Mapping[str, Any]) -> str:

@@ -4,17 +4,15 @@ pragma solidity ^0.8.30;
 import {IEscrow} from "@escrow/interfaces/IEscrow.sol";
 import {IRightsEscrow} from "@escrow/interfaces/IRightsEscrow.sol";
 import {ANY_RIGHTS_PARTS} from "../Shipped.sol";
-import {Symbolic, svm, vm} from "../Symbolic.sol";
+import {SymbolicRights, svm, vm} from "../Symbolic.sol";
 import {Passes, Pieces} from "./Collections.sol";
 
 /// @title A delivery of one right, of a plain collection of either kind, by anybody, with any deal, in any storage.
 /// @dev The code is that of RightsEscrow with what reckons amounts unknown, as in SymbolicParts. Written by hand, as halmos has
 /// to know how long lists are: each has one item, or none.
-contract RightsDeliveryPartsTest is Symbolic {
+contract RightsDeliveryPartsTest is SymbolicRights {
     Passes private passes;
     Pieces private pieces;
-    uint256 private right;
-    uint256 private kept; // of the right, for the victim
 
     function shipped() internal pure override returns (bytes memory) {
         return ANY_RIGHTS_PARTS;
@@ -68,9 +66,7 @@ contract RightsDeliveryPartsTest is Symbolic {
         (passes, pieces) = (new Passes(), new Pieces());
         svm.enableSymbolicStorage(address(passes));
         svm.enableSymbolicStorage(address(pieces));
-        look();
-        right = svm.createUint256("right");
-        kept = keptFor(victim);
+        lookAtRights();
     }
 
     /// @dev Of the first tranche, without a fee: neither has to do with pieces, and products of unknowns take too long.
