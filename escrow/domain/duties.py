@@ -6,13 +6,17 @@
 | REFUND | the market is cancelled or void |
 | FINALIZE | attested, and the challenge period has passed |
 | TIMEOUT | disputed, and the arbitration window has passed |
-| DELIVER | the tranche can be delivered, and the seller has a standing approval |
-| REST | the same, in the last hours of the window |
+| DELIVER | the tranche can be delivered, and the seller has a standing approval, or nothing is due in it |
+| REST | the tranche can be delivered, the seller has a standing approval, and the last hours of the window have come |
 
 A delivery goes in whole, to the buyer's wallet. What the seller's approval, allowance and wallet don't cover waits for him; in the
 last hours what there is goes in part, since each part saves its share of payment and collateral from being slashed, and into the
-buyer's free balance, which no token can keep him from receiving. Each of the two is sent at most once for a tranche, so a token
-that takes a cut of every transfer can't keep the keeper delivering ever smaller rests.
+buyer's free balance, which no token can keep him from receiving. Each of the two has its effect at most once for a tranche, so a
+token that takes a cut of every transfer can't keep the keeper delivering ever smaller rests.
+
+Anybody may deliver on an approval, a single base unit too, and what is asked for above what is left is refused. So a buyer who would
+rather have the collateral could make every delivery revert by a smaller one just before it. After a delivery has reverted alone, half goes, then
+a quarter of what is left, and so on: to make that revert somebody has to deliver more than the rest of it, and the rest follows.
 """
 
 from collections.abc import Iterator
@@ -23,6 +27,9 @@ from escrow.domain.actions import Phase, Schedule, market_phase
 from escrow.domain.attestations import ATTESTED, BY_BUYER, BY_SELLER
 
 LAST_HOURS = 6 * 3600  # seconds; a window has at least 24 hours
+WHOLE_REVERTS = (
+    1  # after so many a delivery still goes whole, alone then: another one in the same transaction may have been why
+)
 
 
 class Duty(StrEnum):
@@ -72,8 +79,10 @@ def duty_of_phase(phase: int, *, until: int, now: int) -> Duty | None:
     return OF_PHASE.get(phase) if now > until else None
 
 
-def delivery_amount(duty: Duty, *, left: int, covered: int) -> int | None:
-    """Base units to deliver of `left` that are still due, when approval, allowance and wallet give `covered`; None: wait."""
-    if covered >= left:
-        return left
-    return covered if duty is Duty.REST and covered else None
+def delivery_amount(duty: Duty, *, left: int, covered: int, reverts: int = 0) -> int | None:
+    """Base units to deliver of `left` that are still due, when approval, allowance and wallet give `covered`; None: wait.
+    `reverts`: of transactions with this delivery.
+    """
+    if covered < left and (duty is not Duty.REST or not covered):
+        return None
+    return -(-min(left, covered) // 2 ** max(0, reverts - WHOLE_REVERTS))

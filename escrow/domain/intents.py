@@ -15,6 +15,7 @@ TRANSITIONS: tuple[tuple[str, str], ...] = (
     (MINED, DONE),
     (MINED, PLANNED),  # after a reorg it reverted
     (MINED, FAILED),
+    (DONE, PLANNED),  # a delivery that went in part, as the whole had reverted: the rest follows
     (DONE, MOOT),  # its chain is read anew, for it changed below what was final: what was done there may be undone
     (MOOT, PLANNED),  # the facts that made it moot are gone, or another made it due again
     (FAILED, PLANNED),  # a person says so

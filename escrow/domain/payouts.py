@@ -54,13 +54,27 @@ def _up_to(total: int, terms: Terms, count: int) -> int:
     """What the first `count` tranches have together."""
     if count == 0:
         return 0
-    rest = terms.tranches - 1
-    return cumulative(total, terms.tge_bps * rest + (BPS - terms.tge_bps) * (count - 1), BPS * rest)
+    return cumulative(total, _parts_up_to(terms, count), BPS * (terms.tranches - 1))
+
+
+def _parts_up_to(terms: Terms, count: int) -> int:
+    """What the first `count` tranches have together, of BPS for each tranche but the first."""
+    return terms.tge_bps * (terms.tranches - 1) + (BPS - terms.tge_bps) * (count - 1) if count else 0
 
 
 def due_in_tranche(units: int, terms: Terms, tranche: int) -> int:
     """Base units of the settlement token due in one tranche."""
     return share_of_tranche(due_for(units, terms), terms, tranche)
+
+
+def units_of_something_due(terms: Terms, tranche: int) -> int:
+    """So many units or more, and something is due in the tranche, however it is rounded: a difference of floors is more than the exact
+    share less one. 0 where the tranche is the only one.
+    """
+    if terms.tranches == 1:
+        return 0
+    part = _parts_up_to(terms, tranche + 1) - _parts_up_to(terms, tranche)
+    return -(-BPS * (terms.tranches - 1) * terms.ratio_den // (part * terms.ratio_num))
 
 
 def opens_at(terms: Terms, tranche: int) -> int:

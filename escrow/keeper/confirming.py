@@ -5,7 +5,8 @@ the node at that height. Cases of one nonce:
 - mined, and final by the reader of the escrow that was called: its intents are DONE, and the nonce is never looked at again;
 - mined, not final: MINED;
 - was mined, no longer (reorg): back to SENT; the stored bytes go out again;
-- mined but reverted: its intents are planned anew, FAILED after the third time; the nonce is followed to the end all the same;
+- mined but reverted: its intents are planned anew, FAILED after the third time, deliveries after the fifth; the nonce is followed to
+  the end all the same;
 - not mined, and the account's count at the safe block is already past it: somebody else used our key → halt.
 """
 
@@ -14,8 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
+from escrow.domain.duties import DELIVERIES
 from escrow.keeper.models import Attempt, Intent, IntentState, Signer
 from escrow.keeper.node import Receipt
 from escrow.keeper.step import HaltError, Step
@@ -157,10 +159,15 @@ def _write_intents(step: Step, slot: Slot) -> None:
     elif slot.receipt.succeeded:
         intents.update(state=IntentState.DONE if slot.final else IntentState.MINED, attempt=slot.mined)
     else:
-        last = step.policy.max_reverts - 1
-        intents.update(
-            state=Case(When(reverts__gte=last, then=Value(IntentState.FAILED)), default=Value(IntentState.PLANNED)),
-            reverts=F("reverts") + 1,
-            attempt=Case(When(reverts__gte=last, then=Value(slot.mined.pk)), default=Value(None)),
-            detail=f"reverted in {slot.mined.tx_hash}",
-        )
+        _write_reverted(intents.filter(action__in=DELIVERIES), slot.mined, most=step.policy.max_delivery_reverts)
+        _write_reverted(intents.exclude(action__in=DELIVERIES), slot.mined, most=step.policy.max_reverts)
+
+
+def _write_reverted(intents: QuerySet[Intent], attempt: Attempt, *, most: int) -> None:
+    last = Q(reverts__gte=most - 1)
+    intents.update(
+        state=Case(When(last, then=Value(IntentState.FAILED)), default=Value(IntentState.PLANNED)),
+        reverts=F("reverts") + 1,
+        attempt=Case(When(last, then=Value(attempt.pk)), default=Value(None)),
+        detail=f"reverted in {attempt.tx_hash}",
+    )

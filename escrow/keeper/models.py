@@ -48,8 +48,8 @@ class Signer(models.Model):
 
 class IntentState(models.TextChoices):
     """PLANNED → SENT → MINED → DONE; MINED falls back to SENT on a reorg, both to PLANNED when the transaction reverts.
-    MOOT: the chain had nothing to do at `judged_block`; PLANNED again if the fold says otherwise from there on. DONE becomes MOOT
-    when a person has the chain read anew.
+    MOOT: the chain had nothing to do at `judged_block`; PLANNED again if the fold says otherwise from there on. DONE becomes PLANNED
+    again when it was a delivery in part, after reverts of the whole; MOOT when a person has the chain read anew.
     FAILED: a person looks. All steps: `escrow.domain.intents`.
     """
 

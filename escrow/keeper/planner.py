@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, PositiveSmallIntegerField, Q, QuerySet, Value, When
 
 from escrow.contracts import structs
-from escrow.domain.duties import DELIVERIES, OF_PHASE, Due, Duty, duties_of_market
+from escrow.domain.duties import DELIVERIES, OF_PHASE, WHOLE_REVERTS, Due, Duty, duties_of_market
+from escrow.domain.payouts import due_in_tranche, units_of_something_due
 from escrow.keeper.models import Intent, IntentState
 from escrow.models import AutoDelivery, ChainEvent, Deal, DealOutcome, DealPhase, DealTranche
 from otc.core.failpoints import reach
@@ -34,8 +35,8 @@ def intent_key(action: str, deal_id: str, tranche: int) -> str:
 
 
 def plan(*, chain_id: int) -> int:
-    """Writes the intents that are due at the chain's head time, each once, and takes up again those that were moot and are due
-    again. Returns how many were written or taken up.
+    """Writes the intents that are due at the chain's head time, each once, and takes up again those that were moot, or done in part, and
+    are due again. Returns how many were written or taken up.
 
     Facts must be deep enough: of a deal or market of which something was said above the safe block nothing is planned. Times are
     judged by the head's time.
@@ -86,15 +87,27 @@ def _of_market(deals: QuerySet[Deal], market: Market, due: Due) -> QuerySet[Deal
     done = DealTranche.objects.filter(deal=OuterRef("pk"), number=due.tranche, outcome__gt=DealOutcome.OPEN)
     deals = deals.filter(~Exists(done))
     if due.duty in DELIVERIES:
+        nothing_due = _of_nothing_due(deals, market, due.tranche) if due.duty is Duty.DELIVER else []
         approvals = AutoDelivery.objects.filter(
             chain=market.chain_id, market_id=market.market_id, token=market.settlement_terms.token, amount__gt=0
         )
-        deals = deals.filter(seller__in=list(approvals.values_list("seller", flat=True)))
+        deals = deals.filter(Q(seller__in=list(approvals.values_list("seller", flat=True))) | Q(pk__in=nothing_due))
     return deals
 
 
+def _of_nothing_due(deals: QuerySet[Deal], market: Market, tranche: int) -> list[int]:
+    """Those so small that the tranche comes to no token: anybody may settle it, and nobody has to give anything. Pieces of a right are
+    delivered by their seller alone.
+    """
+    if market.settlement_terms.semi_fungible is not None:
+        return []
+    terms = structs.settlement_terms(market.settlement_terms)
+    small = deals.filter(units__lt=units_of_something_due(terms, tranche)).values_list("pk", "units")
+    return [pk for pk, units in small if due_in_tranche(units, terms, tranche) == 0]
+
+
 def _write(chain: Chain, due: Due, deals: QuerySet[Deal], fresh: Fresh) -> int:
-    """Inserts what is missing, and takes up what is moot without reason. In chunks by id: so the plan of the query does not hang
+    """Inserts what is missing, and takes up what is moot without reason, or done in part. In chunks by id: so the plan of the query does not hang
     on how fresh PostgreSQL's statistics are in the minute in which ten thousand deals fall due.
     """
     found = deals.order_by("pk").values_list("deal_id", flat=True)
@@ -103,11 +116,10 @@ def _write(chain: Chain, due: Due, deals: QuerySet[Deal], fresh: Fresh) -> int:
     for start in range(0, len(deal_ids), CHUNK):
         chunk = deal_ids[start : start + CHUNK]
         known = Intent.objects.filter(chain=chain, action=due.duty, tranche=due.tranche, deal_id__in=chunk)
-        judged = {
-            deal_id: (state, block) for deal_id, state, block in known.values_list("deal_id", "state", "judged_block")
-        }
-        written += _insert(chain, due, [deal_id for deal_id in chunk if deal_id not in judged])
-        written += _take_up(chain, known, [deal_id for deal_id, found in judged.items() if _stale(chain, *found)])
+        stale = dict(known.annotate(stale=_stale(chain)).values_list("deal_id", "stale"))
+        written += _insert(chain, due, [deal_id for deal_id in chunk if deal_id not in stale])
+        if any(stale.values()):
+            written += _take_up(known.filter(_stale(chain)))
         reach("keeper.planned")
     return written
 
@@ -127,19 +139,25 @@ def _insert(chain: Chain, due: Due, deal_ids: Sequence[Any]) -> int:
     return len(rows)
 
 
-def _stale(chain: Chain, state: str, judged_block: int | None) -> bool:
-    """It was moot at a block that the fold has reached, and still the fold says it is due: that block was reorged away, or
-    something later (an appeal that ran out, an extension that passed) made it due again.
+def _stale(chain: Chain) -> Q:
+    """Still the fold says that it is due, though
+    - it was moot at a block that the fold has reached: that block was reorged away, or something later (an appeal that ran out, an
+      extension that passed) made it due again;
+    - it is done: a delivery, of which after reverts of the whole only a part went.
     """
-    return state == IntentState.MOOT and judged_block is not None and judged_block <= (chain.head_number or 0)
+    moot = Q(state=IntentState.MOOT, judged_block__lte=chain.head_number)
+    return moot | Q(state=IntentState.DONE, action__in=DELIVERIES, reverts__gt=WHOLE_REVERTS)
 
 
 @transaction.atomic
-def _take_up(chain: Chain, known: QuerySet[Intent], deal_ids: Sequence[Any]) -> int:
-    if not deal_ids:
-        return 0
-    moot = known.filter(state=IntentState.MOOT, judged_block__lte=chain.head_number, deal_id__in=deal_ids)
-    locked = [intent.pk for intent in lock_rows(moot)]
+def _take_up(stale: QuerySet[Intent]) -> int:
+    locked = [intent.pk for intent in lock_rows(stale)]
     return Intent.objects.filter(pk__in=locked).update(
-        state=IntentState.PLANNED, judged_block=None, attempt=None, detail=""
+        state=IntentState.PLANNED,
+        judged_block=None,
+        attempt=None,
+        reverts=Case(
+            When(state=IntentState.DONE, then=Value(0)), default=F("reverts"), output_field=PositiveSmallIntegerField()
+        ),
+        detail="",
     )

@@ -20,6 +20,7 @@ class Policy:
     max_in_flight: int = 8  # well below what a node queues for one account
     stuck_after: timedelta = timedelta(seconds=60)
     max_reverts: int = 3
+    max_delivery_reverts: int = 5  # the last three of ever smaller parts: escrow.domain.duties
     retry_seconds: int = 600
 
 

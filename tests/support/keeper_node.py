@@ -77,6 +77,7 @@ class FakeNode:
     wallets: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     allowances: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     approvals: dict[tuple[str, str, str], int] = field(default_factory=lambda: defaultdict(int))
+    due: int = 0  # of each tranche, where what was delivered before is to be seen; 0: any amount goes
     came: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     done: list[Part] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -183,6 +184,9 @@ class FakeNode:
             if part.amount is not None:
                 seller, market, token = part.deal.seller, part.deal.market, self.settlement_token
                 taken[seller] += part.amount
+                left = self.due - self.came[part.deal.id, part.tranche]
+                if self.due and part.amount > left:
+                    return refusal("TooMuch", part.amount, left)
                 if taken[seller] > self.approvals[seller, market, token]:
                     return refusal("TooMuch", part.amount, self.approvals[seller, market, token])
                 if taken[seller] > min(self.wallets[token, seller], self.allowances[token, seller]):

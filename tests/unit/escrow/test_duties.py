@@ -88,3 +88,11 @@ def test_what_ends_an_attested_deal_is_what_its_rules_allow(phase, near):
 )
 def test_how_much_is_delivered(duty, left, covered, amount):
     assert delivery_amount(duty, left=left, covered=covered) == amount
+
+
+@pytest.mark.parametrize(("reverts", "amount"), [(0, 9), (1, 9), (2, 5), (3, 3), (4, 2), (5, 1), (9, 1)])
+def test_after_reverts_a_delivery_goes_in_parts_that_are_never_nothing(reverts, amount):
+    assert delivery_amount(Duty.DELIVER, left=9, covered=12, reverts=reverts) == amount
+    assert delivery_amount(Duty.REST, left=12, covered=9, reverts=reverts) == amount
+    assert delivery_amount(Duty.DELIVER, left=9, covered=8, reverts=reverts) is None
+    assert delivery_amount(Duty.DELIVER, left=0, covered=0, reverts=reverts) == 0

@@ -70,6 +70,19 @@ def test_parts_pay_in_sum_what_one_delivery_would_and_a_slash_pays_the_rest(paym
     assert fee + rest.fee == payment * fee_bps // 10_000
 
 
+@given(more=amounts, terms=terms(), data=st.data())
+def test_of_so_many_units_something_is_due_in_the_tranche(more, terms, data):
+    tranche = data.draw(st.integers(0, terms.tranches - 1))
+    least = payouts.units_of_something_due(terms, tranche)
+    assert payouts.due_in_tranche(max(1, least) + more, terms, tranche) > 0
+
+
+def test_of_few_units_nothing_may_be_due_in_a_tranche():
+    one_piece = Terms(ratio_num=1, ratio_den=1, start=1, window=86_400, tge_bps=5_000, tranches=2, period=1)
+    assert [payouts.due_in_tranche(1, one_piece, tranche) for tranche in (0, 1)] == [0, 1]
+    assert [payouts.units_of_something_due(one_piece, tranche) for tranche in (0, 1)] == [2, 2]
+
+
 def test_known_figures():
     once = Terms(ratio_num=3, ratio_den=2, start=1_000, window=100, tge_bps=10_000, tranches=1, period=0)
     assert payouts.due_for(5, once) == 8  # 7.5, rounded up

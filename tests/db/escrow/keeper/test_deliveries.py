@@ -260,4 +260,99 @@ def test_a_delivery_that_reverts_when_mined_takes_the_honest_ones_down_once(node
     assert Intent.objects.get(deal_id=honest.deal_id).reverts == 1
     assert Intent.objects.get(deal_id=hostile.deal_id).state == IntentState.FAILED
     assert [part.deal.id for part in node.done] == [honest.deal_id]
-    assert Attempt.objects.filter(succeeded=False).count() == 3
+    assert Attempt.objects.filter(succeeded=False).count() == DEFAULT.max_delivery_reverts
+
+
+# ---------------------------------------------------------------- a buyer who would rather have the collateral
+
+
+def dust(node, chain, deal):
+    """What is in the pool comes after a delivery of one base unit, sent by the buyer."""
+    for tx in node.pool.values():
+        for part in node.parts(tx.data):
+            node.came[part.deal.id, part.tranche] += 1
+            node.approvals[part.deal.seller, part.deal.market, TOKEN] -= 1
+            node.wallets[TOKEN, part.deal.seller] -= 1
+    mine(node, chain, blocks=4)
+
+
+def test_dust_before_every_delivery_does_not_keep_the_rest_back(node, chain, market, deal):
+    node.due = DUE
+    approve(node, market, DUE)
+    for _ in range(20 * 4):  # the whole, the whole alone, half; a step that sees that half final
+        drive(node)
+        dust(node, chain, deal)
+    assert DUE - node.came[deal.deal_id, 0] <= DUE // 2**19
+    assert Attempt.objects.filter(succeeded=False).count() == 40  # two for each half: each costs somebody a transaction
+    assert {one.state for one in Intent.objects.all()} <= {IntentState.DONE, IntentState.PLANNED}
+
+
+def test_when_the_dust_ends_the_rest_goes_at_once(node, chain, market, deal):
+    node.due = DUE
+    approve(node, market, DUE)
+    for _ in range(3):
+        drive(node)
+        dust(node, chain, deal)
+    assert [part.amount for part in node.done] == [DUE // 2 - 1]
+    for _ in range(2):
+        drive(node)
+        mine(node, chain, blocks=4)
+    assert sum(part.amount for part in node.done) == DUE - 3
+
+
+def test_what_others_deliver_to_stop_the_keeper_is_delivered(node, chain, market, deal):
+    """To make a part revert, more than the rest of it has to come from somebody."""
+    node.due = DUE
+    approve(node, market, DUE)
+    for _ in range(DEFAULT.max_delivery_reverts):
+        drive(node)
+        (tx,) = node.pool.values()
+        (part,) = node.parts(tx.data)
+        taken = DUE - node.came[deal.deal_id, 0] - part.amount + 1
+        node.came[deal.deal_id, 0] += taken
+        node.approvals[rows.SELLER, market.market_id, TOKEN] -= taken
+        node.wallets[TOKEN, rows.SELLER] -= taken
+        mine(node, chain)
+    drive(node)
+    assert states() == ["failed"]
+    assert node.came[deal.deal_id, 0] > DUE * 63 // 64
+
+
+def test_a_token_that_takes_a_cut_does_not_keep_the_keeper_delivering(node, chain, market, deal):
+    node.due = DUE
+    approve(node, market, 2 * DUE)
+    drive(node)
+    mine(node, chain, blocks=4)
+    node.came[deal.deal_id, 0] -= DUE // 100  # less came than went
+    for _ in range(3):
+        drive(node)
+        mine(node, chain, blocks=4)
+    assert states() == ["done"]
+    assert len(node.done) == 1
+
+
+# ---------------------------------------------------------------- nothing due
+
+
+def test_a_tranche_that_comes_to_no_token_is_settled_for_every_seller(node, chain, market):
+    market.settlement_terms.delete()
+    rows.terms(market, tranches=2, tge_bps=5_000, period=rows.WINDOW // 2, ratio_num=1, ratio_den=100)
+    small, big = rows.deal(market, units=100), rows.deal(market, units=200)
+    at(chain, rows.START)
+    plan(chain_id=chain.pk)
+    assert keys() == [f"deal:{small.deal_id}:deliver:0"]
+    assert drive(node).sent == 1
+    node.mine()
+    (part,) = node.done
+    assert (part.deal.id, part.tranche, part.amount) == (small.deal_id, 0, 0)
+    assert big.deal_id not in keys()
+
+
+def test_pieces_of_a_right_are_settled_by_their_seller_alone(chain, market):
+    market.settlement_terms.delete()
+    rows.terms(
+        market, tranches=2, tge_bps=5_000, period=rows.WINDOW // 2, ratio_num=1, ratio_den=100, semi_fungible=False
+    )
+    rows.deal(market, units=100)
+    at(chain, rows.START)
+    assert plan(chain_id=chain.pk) == 0
