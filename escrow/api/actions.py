@@ -93,7 +93,11 @@ class DeliverParams(SlashParams):
 
 
 class DeliverRightsParams(SlashParams):
-    ids = serializers.ListField(child=UintField(), min_length=1, max_length=BATCH_MAX)
+    ids = serializers.ListField(
+        child=UintField(),
+        max_length=BATCH_MAX,
+        help_text="Empty where nothing is due in the tranche, and nowhere else.",
+    )
     amounts = serializers.ListField(
         child=UintField(), max_length=BATCH_MAX, required=False, help_text="Pieces of each id; of an ERC-1155 only."
     )

@@ -194,7 +194,8 @@ class DeliverRightsForm(MarkedForm):
         super().__init__(*args, **kwargs)
         self.semi_fungible, self.left = semi_fungible, left
         area = forms.Textarea(attrs={"rows": 3, "class": "textarea w-full font-mono"})
-        self.fields["ids"] = forms.CharField(widget=area)
+        # A tranche is open while something is left of it, or where nothing was due from the first: that one is settled with no piece.
+        self.fields["ids"] = forms.CharField(widget=area, required=left > 0)
         self.fields["allowed"] = forms.CharField(widget=area, required=False, max_length=500_000)
         self.fields["to_escrow"] = forms.BooleanField(
             required=False, widget=forms.CheckboxInput(attrs={"class": "checkbox checkbox-sm mt-0.5"})

@@ -192,6 +192,29 @@ def test_pieces_that_do_not_count_are_refused_before_anything_is_asked_of_the_ch
     assert projection_state(venue.chain)["deals"] == before["deals"]
 
 
+def test_a_tranche_without_a_piece_is_settled_with_none_of_them(venue):
+    """Two pieces in three tranches: the first has none, and its seller is paid for it all the same."""
+    venue.deploy_rights(RightSpec("Harbor key", "KEY"))
+    deal = venue.deal()
+    start = venue.propose_rights(tranches=3, tge_bps=2_000, period=3 * DAY)
+    venue.mint_pieces("seller", 5)
+    venue.pass_to(start)
+    assert [line["due"] for line in API.get(f"deals/{deal.deal_id}").json()["tranches"]] == ["0", "1", "1"]
+    before = projection_state(venue.chain)
+    for ids, tranche in ((["5"], 0), ([], 1)):
+        answer = venue.ask("seller", "deliver_rights", deal_id=deal.deal_id, ids=ids, tranche=tranche)
+        assert answer.status_code in {400, 422}, answer.content
+    assert projection_state(venue.chain)["deals"] == before["deals"]
+    told = venue.tell("seller", "deliver_rights", deal_id=deal.deal_id, ids=[])
+    assert "Nothing is due in this tranche" in told["explanation"]
+    assert told["issues"] == []
+    deal.refresh_from_db()
+    assert (deal.outcome, deal.paid_to_seller + deal.fee_paid) == (0, 60 * USD)
+    venue.pass_to(start + 3 * DAY)
+    none = venue.ask("seller", "deliver_rights", deal_id=deal.deal_id, ids=[], tranche=1)
+    assert [error["field"] for error in none.json()["errors"]] == ["ids"]
+
+
 def test_semi_fungible_pieces_come_into_the_escrow_and_the_rest_is_slashed(venue):
     venue.deploy_rights(RightSpec())
     deal = venue.deal()

@@ -248,6 +248,9 @@ def delivery_explained(handover: Handover, *, whose: str = "your wallet", who: s
     money = pay_token_words(deal.pay_token).amount
     token = settlement_token_words(tranche.row)
     where = "the buyer's free escrow balance" if handover.to_escrow else f"the buyer, {to_checksum(deal.buyer)}"
+    if tranche.whole == 0:
+        nothing = f"Nothing is due in this tranche, so nothing moves to the buyer. {who} {money(paid.to_seller)}"
+        return (f"{nothing}: the collateral and the payment for it, less a fee of {money(paid.fee)}.",)
     said = [
         (
             f"{token.amount(handover.amount)} move from {whose} to {where}. {who} {money(paid.to_seller)}: the collateral and the "

@@ -69,18 +69,14 @@ def deliver_rights(account: str, given: params.DeliverRights) -> Call:
         amounts=amounts if tranche.row.semi_fungible else [],
         proofs=proofs,
     )
-    kind = NeedKind.RIGHT_BALANCE if tranche.row.semi_fungible else NeedKind.RIGHT_OWNER
-    token = tranche.row.token
-    return Call(
-        chain,
-        chain.escrow_address,
-        rights_bindings.encode_deliver(delivery),
-        (*delivery_explained(handover), f"Delivered: {_ids(given.ids, amounts)}."),
-        (
-            Need(NeedKind.RIGHTS_APPROVAL, token, 1),
-            *(Need(kind, token, amount, right) for right, amount in zip(given.ids, amounts, strict=True)),
-        ),
-    )
+    said = delivery_explained(handover)
+    needs: list[Need] = []
+    if given.ids:
+        said = (*said, f"Delivered: {_ids(given.ids, amounts)}.")
+        kind, token = NeedKind.RIGHT_BALANCE if tranche.row.semi_fungible else NeedKind.RIGHT_OWNER, tranche.row.token
+        needs.append(Need(NeedKind.RIGHTS_APPROVAL, token, 1))
+        needs += [Need(kind, token, amount, right) for right, amount in zip(given.ids, amounts, strict=True)]
+    return Call(chain, chain.escrow_address, rights_bindings.encode_deliver(delivery), said, tuple(needs))
 
 
 def withdraw_right(account: str, given: params.WithdrawRight) -> Call:
@@ -125,7 +121,13 @@ def _amounts(tranche: OfTranche, given: params.DeliverRights) -> list[int]:
         raise DomainError(ErrorCode.INVALID, "Each id once.", field="ids")
     amounts = list(given.amounts) or [1] * len(given.ids)
     left = tranche.whole - tranche.delivered
-    if sum(amounts) > left or 0 in amounts:
+    if tranche.whole == 0 and given.ids:
+        raise DomainError(
+            ErrorCode.AMOUNT_INVALID,
+            "Nothing is due in this tranche, and a piece given would be a gift: leave the list empty.",
+            field="ids",
+        )
+    if sum(amounts) > left or 0 in amounts or (tranche.whole and not amounts):
         raise DomainError(
             ErrorCode.AMOUNT_INVALID,
             f"From 1 to {pieces_words(left)} in all can still be delivered in this tranche.",

@@ -54,6 +54,26 @@ def test_pieces_are_delivered_by_their_ids(seller, deal, node):
     assert (params["ids"], params["amounts"], params["allowed_ids"]) == ([5, 6], [], [5, 6, 7])
 
 
+def test_a_tranche_that_comes_to_no_piece_is_settled_with_none(seller, deal, node):
+    """A deal of one piece in two tranches: the first has none of it."""
+    DealTranche.objects.all().delete()
+    deal.market.settlement_terms.delete()
+    rows.terms(
+        deal.market, token_symbol="KEY", token_decimals=None, ratio_num=1, ratio_den=100, semi_fungible=False,
+        tranches=2, tge_bps=5_000, period=rows.WINDOW,
+    )  # fmt: skip
+    client, path = browser(seller), f"/deals/{deal.deal_id}/deliver"
+    text = client.get(path, headers={"HX-Request": "true"}).content.decode()
+    assert "Nothing is due in this tranche" in text
+    assert "Ids of the pieces" not in text
+    client.post(path, {})
+    action, _, params = node.asked[-1]
+    assert (action, params["ids"], params["tranche"]) == ("deliver_rights", [], 0)
+    asked = len(node.asked)
+    assert client.post(path, {"ids": "5"}).status_code == 422
+    assert len(node.asked) == asked
+
+
 def test_a_missing_approval_comes_first(seller, deal, node):
     node.issues = [
         {"kind": NeedKind.RIGHTS_APPROVAL, "token": KEYS, "has": 0, "needs": 1, "spender": rows.ESCROW, "right": None}
