@@ -48,11 +48,6 @@ def states():
     return sorted(Intent.objects.values_list("action", "state"))
 
 
-def wallet(venue, role):
-    data = "0x70a08231" + published.address(role)[2:].rjust(64, "0")
-    return int(venue.anvil.rpc("eth_call", {"to": venue.settlement_token, "data": data}, "latest"), 16)
-
-
 # ---------------------------------------------------------------- attested deals
 
 
@@ -142,7 +137,7 @@ def test_on_a_standing_approval_the_keeper_delivers_all_that_is_due(venue):
     assert settle(venue) == 1
     assert states() == [("deliver", "done")] * 3
     assert {deal.outcome for deal in Deal.objects.all()} == {DealOutcome.DELIVERED}
-    assert (wallet(venue, "buyer"), wallet(venue, "seller")) == (30 * HRB, 0)
+    assert (venue.wallet("buyer"), venue.wallet("seller")) == (30 * HRB, 0)
     assert AutoDelivery.objects.get().amount == 0
     deals[0].refresh_from_db()
     assert deals[0].paid_to_seller + deals[0].fee_paid == 35 * USD
@@ -187,7 +182,7 @@ def test_without_a_standing_approval_nothing_is_delivered_for_the_seller(venue):
     venue.act("seller", "approve", token=venue.settlement_token, amount=10 * HRB)
     venue.pass_to(start)
     assert drive(venue).planned == 0
-    assert wallet(venue, "seller") == 10 * HRB
+    assert venue.wallet("seller") == 10 * HRB
 
 
 def test_an_approval_taken_back_at_the_last_moment_is_respected(venue):
@@ -203,4 +198,4 @@ def test_an_approval_taken_back_at_the_last_moment_is_respected(venue):
     assert drive(venue).sent == 0
     assert states() == [("deliver", "planned")]
     assert "approval is of 0" in Intent.objects.get().detail
-    assert wallet(venue, "seller") == 10 * HRB
+    assert venue.wallet("seller") == 10 * HRB

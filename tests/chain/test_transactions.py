@@ -3,7 +3,7 @@
 import pytest
 
 from escrow.contracts import bindings
-from escrow.models import Deal, DealOutcome
+from escrow.models import AutoDelivery, Deal, DealOutcome
 from escrow.services.transactions import ACTIONS, Action
 from escrow.services.tx.refusals import SENTENCES
 from otc.core import flags
@@ -323,6 +323,35 @@ def test_a_batch_of_deliveries_needs_the_sum(funded):
     give(funded, "seller", 30 * HRB)
     funded.act("seller", "deliver_batch", deliveries=deliveries)
     assert {deal.outcome for deal in Deal.objects.all()} == {DealOutcome.DELIVERED}
+
+
+def test_what_others_deliver_meanwhile_is_not_delivered_twice(funded):
+    """The seller asks for his delivery, somebody delivers on his standing approval, then his own arrives."""
+    offer = funded.post("seller", min_fill=10)
+    deal, other, third = (funded.take("buyer", offer, 10) for _ in range(3))
+    final(funded)
+    give(funded, "seller", 60 * HRB)
+    approved = {"market_id": funded.market.market_id, "amount": 15 * HRB}
+    funded.act("seller", "set_auto_deliver", **approved)
+    one = funded.prepare("seller", "deliver", deal_id=deal.deal_id)
+    both = funded.prepare("seller", "deliver_batch", deliveries=[{"deal_id": deal.deal_id}, {"deal_id": other.deal_id}])
+    assert "Of your standing approval 5 HRB are left after it." in one.explanation
+    assert "nothing of this moves" in both.explanation
+    funded.act("taker", "deliver_for", deal_id=deal.deal_id, amount=1)
+    had = funded.wallet("buyer")
+    for prepared in (one, both):
+        sent = funded.send("seller", prepared.transaction["to"], prepared.transaction["data"])
+        funded.mine()
+        assert funded.anvil.rpc("eth_getTransactionReceipt", sent)["status"] == "0x0"
+    assert funded.wallet("buyer") == had
+    assert AutoDelivery.objects.get().amount == 15 * HRB - 1
+
+    funded.act("seller", "deliver", deal_id=deal.deal_id)
+    assert AutoDelivery.objects.get().amount == 5 * HRB
+    funded.act("seller", "deliver_batch", deliveries=[{"deal_id": other.deal_id}, {"deal_id": third.deal_id}])
+    assert AutoDelivery.objects.get().amount == 0
+    assert {deal.outcome for deal in Deal.objects.all()} == {DealOutcome.DELIVERED}
+    assert funded.wallet("buyer") == 30 * HRB
 
 
 def test_after_the_deadline_it_is_the_buyers(funded):

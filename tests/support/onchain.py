@@ -135,6 +135,11 @@ class OnChain:
         self.act("resolver", "propose", market_id=self.market.market_id, token=self.settlement_token, **wanted)
         return start, start + 2 * DAY
 
+    def wallet(self, role: str) -> int:
+        """Base units of the settlement token outside the escrow."""
+        data = "0x70a08231" + published.address(role)[2:].rjust(64, "0")  # balanceOf(address)
+        return int(self.anvil.rpc("eth_call", {"to": self.settlement_token, "data": data}, "latest"), 16)
+
     def pass_to(self, timestamp: int) -> None:
         self.anvil.move_to(timestamp)
         self.read()

@@ -53,7 +53,10 @@ def close_to_sign(deal: Deal, close: bindings.Close) -> Signable:
         explanation=(
             _split_explained(deal, close),
             f"Both sign the same; whoever has both signatures may send it until {moment(close.deadline)}. Until then you can't take yours back.",
-            "It fails, and nothing moves, when a part is delivered, slashed or disputed meanwhile, or a place changes hands.",
+            (
+                "It fails, and nothing moves, when what is locked changes meanwhile (a delivery, a slash, a dispute with a bond) or a place "
+                "changes hands. An attestation does not end it."
+            ),
         ),
     )
 

@@ -1,8 +1,9 @@
 """Deals: delivering, and what anybody may do when a deadline has passed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from escrow.contracts import bindings, structs
+from escrow.contracts import bindings, structs, words
 from escrow.domain.actions import Schedule, refundable
 from escrow.domain.payouts import (
     Terms,
@@ -12,6 +13,7 @@ from escrow.domain.payouts import (
     slash_payout,
 )
 from escrow.models import Deal, DealOutcome, DealPhase, DealTranche, SettlementTerms
+from escrow.selectors.deals import auto_delivery_amount
 from escrow.services.tx import params
 from escrow.services.tx.call import Call, delivery_needs, summed
 from escrow.services.tx.lookup import now_of, one_chain, open_deal_of, terms_of
@@ -19,6 +21,8 @@ from escrow.services.tx.wording import moment, pay_token_words, settlement_token
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import to_checksum
 from points.models import MarketStatus
+
+Pot = tuple[str, str]  # market, token: what a standing approval names
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,10 @@ class Handover:
     to_escrow: bool
 
     @property
+    def pot(self) -> Pot:
+        return self.tranche.deal.market.market_id, self.tranche.row.token
+
+    @property
     def struct(self) -> bindings.Delivery:
         return bindings.Delivery(
             deal=structs.deal_preimage(self.tranche.deal),
@@ -64,11 +72,12 @@ def deliver(account: str, given: params.Deliver) -> Call:
     """Errors: NOT_FOUND, FORBIDDEN, DEAL_NOT_OPEN, TOO_EARLY, DEADLINE_PASSED, INVALID, AMOUNT_INVALID."""
     handover = _handover(account, given, prefix="", before=0)
     chain = handover.tranche.deal.chain
+    approved = _approved([handover])
     return Call(
         chain,
         chain.escrow_address,
-        bindings.encode_deliver(handover.struct),
-        delivery_explained(handover),
+        _at_once([handover], approved) if approved else bindings.encode_deliver(handover.struct),
+        (*delivery_explained(handover), *_at_once_explained([handover], approved)),
         summed(delivery_needs(handover.tranche.row.token, handover.amount)),
     )
 
@@ -84,16 +93,16 @@ def deliver_batch(account: str, given: params.DeliverBatch) -> Call:
         handovers.append(handover)
     chain = one_chain([handover.tranche.deal.chain for handover in handovers], field="deliveries")
     needs = summed(need for one in handovers for need in delivery_needs(one.tranche.row.token, one.amount))
+    approved = _approved(handovers)
+    data = (
+        _at_once(handovers, approved)
+        if approved
+        else bindings.encode_deliver_batch([handover.struct for handover in handovers])
+    )
+    last = _at_once_explained(handovers, approved) or ("A deal that is already done by then is skipped.",)
+    said = dict.fromkeys(delivery_explained(handover)[0] for handover in handovers)
     return Call(
-        chain,
-        chain.escrow_address,
-        bindings.encode_deliver_batch([handover.struct for handover in handovers]),
-        (
-            f"{len(handovers)} deliveries in one transaction.",
-            *dict.fromkeys(delivery_explained(handover)[0] for handover in handovers),
-            "A deal that is already done by then is skipped.",
-        ),
-        needs,
+        chain, chain.escrow_address, data, (f"{len(handovers)} deliveries in one transaction.", *said, *last), needs
     )
 
 
@@ -187,6 +196,38 @@ def _handover(account: str, given: params.Deliver, *, prefix: str, before: int) 
     tranche = tranche_of(given.deal_id, given.tranche, prefix=prefix)
     require_seller(account, tranche)
     return handover_of(tranche, given, left=tranche.whole - tranche.delivered - before, prefix=prefix)
+
+
+def _approved(handovers: Sequence[Handover]) -> dict[Pot, int]:
+    """What the seller lets others deliver, of each market and token of these deliveries in which he lets them deliver anything."""
+    found = {one.pot: auto_delivery_amount(one.tranche.deal, one.tranche.row.token) for one in handovers if one.amount}
+    return {pot: amount for pot, amount in found.items() if amount}
+
+
+def _at_once(handovers: Sequence[Handover], approved: Mapping[Pot, int]) -> str:
+    """A multicall, all or none. Where the seller lets others deliver for him, somebody may have done so when his own delivery arrives, and
+    `deliver` would take it all once more, as a gift. `deliverFor` takes no more than is still due: so his own goes on an approval of exactly
+    that, and what he lets others deliver afterwards is less by it.
+    """
+    given = {pot: sum(one.amount for one in handovers if one.pot == pot) for pot in approved}
+    deliveries = [
+        (bindings.encode_deliver_for if one.pot in approved else bindings.encode_deliver)(one.struct)
+        for one in handovers
+    ]
+    before = [bindings.encode_set_auto_deliver(*pot, given[pot]) for pot in approved]
+    rests = {pot: amount - given[pot] for pot, amount in approved.items()}
+    after = [bindings.encode_set_auto_deliver(*pot, rest) for pot, rest in rests.items() if rest > 0]
+    return bindings.encode_multicall([words.raw(call) for call in (*before, *deliveries, *after)])
+
+
+def _at_once_explained(handovers: Sequence[Handover], approved: Mapping[Pot, int]) -> tuple[str, ...]:
+    said = ["You let others deliver here too: if anybody did by then, nothing of this moves, and you ask again."]
+    for pot, amount in approved.items():
+        mine = [one for one in handovers if one.pot == pot]
+        token = settlement_token_words(mine[0].tranche.row)
+        rest = max(0, amount - sum(one.amount for one in mine))
+        said.append(f"Of your standing approval {token.amount(rest)} are left after it.")
+    return tuple(said) if approved else ()
 
 
 def require_seller(account: str, tranche: OfTranche) -> None:

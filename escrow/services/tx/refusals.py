@@ -71,7 +71,9 @@ SENTENCES: dict[str, Callable[[Args], str]] = {
         "The deal's data differ from what the contract committed to: use the receipt of GET deals/{deal_id}/receipt."
     ),
     "DealClosed": lambda a: f"The deal is closed: {DealOutcome(int(a['outcome'])).label.lower()}.",
-    "TrancheClosed": lambda a: f"Tranche {a['tranche']} is closed.",
+    "TrancheClosed": lambda a: (
+        f"Tranche {a['tranche']} is closed, or the deal is attested or disputed: then it ends by finalize, rule or rule_timeout."
+    ),
     "BadTranche": lambda a: f"There are {a['tranches']} tranches, from 0.",
     "NothingDelivered": lambda a: f"Nothing of {_address(a['token'])} arrived: check the amount and the token.",
     "TooMuch": lambda a: (
