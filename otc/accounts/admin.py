@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
@@ -13,6 +14,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from otc.accounts import services
 from otc.accounts.models import AccessToken, SignInNonce, User
+from otc.core.errors import DomainError
 from otc.core.panel import PanelAdmin, ReasonForm, dialog_action, hex_column, link_column, register_history
 
 
@@ -47,6 +49,12 @@ class StaffChangeForm(StaffName, UserChangeForm):  # type: ignore[misc]
     pass
 
 
+def _by(request: HttpRequest) -> User:
+    """Who works in the panel."""
+    assert isinstance(request.user, User), "The panel lets nobody else in"  # noqa: S101
+    return request.user
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, PanelAdmin):  # type: ignore[type-arg,misc]
     """Django's forms hash passwords and check them; they serve staff accounts alone."""
@@ -60,7 +68,7 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):  # type: ignore[type-arg,misc]
     filter_horizontal = ("groups",)
     address_lookups = ("address",)
     text_lookups = ("username__iexact",)
-    fieldsets = ((None, {"fields": ("username", "password", "is_active", "is_staff", "is_superuser", "groups")}),)
+    fieldsets = ((None, {"fields": ("username", "password", "is_staff", "is_superuser", "groups")}),)
     add_fieldsets = (
         (None, {"fields": ("username", "usable_password", "password1", "password2", "is_staff", "groups")}),
     )
@@ -85,7 +93,17 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):  # type: ignore[type-arg,misc]
         return self.add_fieldsets if obj is None else self.fieldsets
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        return () if self.has_change_permission(request, obj) else self.details
+        if not self.has_change_permission(request, obj):
+            return self.details
+        return ("is_staff", "is_superuser") if obj == request.user else ()  # so one superuser always remains
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Errors: PermissionDenied when another superuser took the right to do this away meanwhile."""
+        try:
+            services.superuser_require(user=_by(request))
+        except DomainError as error:
+            raise PermissionDenied(error.detail) from error
+        super().save_model(request, obj, form, change)
 
     @dialog_action(
         "Close the account", "Signs it out everywhere and refuses its next sign-in. Money in escrow stays its own."
@@ -101,7 +119,7 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):  # type: ignore[type-arg,misc]
         reason = form.cleaned_data["reason"]
         return self.carry_out(
             request,
-            lambda: services.account_active_set(user_id=int(object_id), active=active, reason=reason),
+            lambda: services.account_active_set(user_id=int(object_id), active=active, reason=reason, by=_by(request)),
             done=f"The account is {'open' if active else 'closed'}.",
             row=self.get_object(request, object_id),
             reason=reason,

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from otc.accounts.models import AccessToken, SignInNonce, User
 from otc.core import clock
 from otc.core.errors import DomainError, ErrorCode
-from otc.core.locks import lock_row
+from otc.core.locks import lock_row, lock_rows
 
 TOKEN_PREFIX = "flk_"  # noqa: S105 - a prefix, so that leaked tokens can be recognised
 
@@ -23,14 +23,29 @@ def session_open(*, request: HttpRequest, user: User) -> None:
     login(request, user)
 
 
+def superuser_require(*, user: User) -> None:
+    """`user` is a superuser who gets into the panel, and stays one for the rest of the transaction. Locks all of them, always in the
+    same order: of two who act on each other at once the second comes too late. Errors: FORBIDDEN.
+    """
+    if user not in lock_rows(User.objects.filter(is_superuser=True, is_staff=True, is_active=True)):
+        raise DomainError(
+            ErrorCode.FORBIDDEN, "Only superusers change, close and open staff accounts: ask one to do it."
+        )
+
+
 @transaction.atomic
-def account_active_set(*, user_id: int, active: bool, reason: str) -> User:
+def account_active_set(*, user_id: int, active: bool, reason: str, by: User) -> User:
     """Closes an account (its tokens end, its sessions with the next request) or opens it again. Locks it.
 
-    Errors: INVALID without a reason, NOT_FOUND, CONFLICT when it is so already.
+    Of staff accounts only superusers do it, and nobody to their own: so one superuser always remains.
+    Errors: INVALID without a reason, NOT_FOUND, FORBIDDEN, CONFLICT when it is so already.
     """
     if not reason.strip():
         raise DomainError(ErrorCode.INVALID, "Say why: it is kept.", field="reason")
+    if User.objects.filter(pk=user_id, address=None).exists():
+        superuser_require(user=by)
+        if user_id == by.pk:
+            raise DomainError(ErrorCode.FORBIDDEN, "Nobody closes their own account: ask another superuser to do it.")
     user = lock_row(User.objects.filter(pk=user_id))
     if user is None:
         raise DomainError(ErrorCode.NOT_FOUND, "There is no such account.")

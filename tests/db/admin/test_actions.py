@@ -104,6 +104,57 @@ def test_a_closed_account_is_signed_out_and_can_be_opened_again(panel, venue):
     assert kept == ["Looked at it.", "Looked at it."]
 
 
+class TestStaffAccounts:
+    """Who may close wallets closes no colleague."""
+
+    @pytest.fixture
+    def clerk(self, db):
+        clerk = User(username="clerk", is_staff=True)
+        clerk.save()
+        clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_user", "change_user"]))
+        return clerk
+
+    @staticmethod
+    def refused(client, user, action="close"):
+        """What the panel says; nothing has changed."""
+        before, logged, changes = User.objects.get(pk=user.pk).is_active, LogEntry.objects.count(), user.changes.count()
+        answer = client.post(reverse(f"admin:accounts_user_{action}", args=[user.pk]), REASON)
+        assert (answer.status_code, User.objects.get(pk=user.pk).is_active) == (302, before)
+        assert (LogEntry.objects.count(), user.changes.count()) == (logged, changes)
+        *_, said = [str(message) for message in get_messages(answer.wsgi_request)]
+        return said
+
+    def test_a_clerk_closes_wallets_and_no_staff(self, client, clerk, operator, venue):
+        client.force_login(clerk)
+        client.post(url_of("accounts_user_close", venue, "user"), REASON)
+        venue.user.refresh_from_db()
+        assert not venue.user.is_active
+        colleague = User.objects.create(username="colleague", is_staff=True)
+        for user in (operator, colleague, clerk):
+            assert "Only superusers" in self.refused(client, user)
+
+    def test_a_clerk_opens_no_dismissed_colleague(self, client, clerk, operator):
+        client.force_login(clerk)
+        for user in (
+            User.objects.create(username="dismissed", is_staff=True, is_active=False),
+            User.objects.create(username="former", is_active=False),
+        ):
+            assert "Only superusers" in self.refused(client, user, "open")
+
+    def test_a_superuser_closes_and_opens_a_superuser_and_never_the_last_which_is_oneself(self, panel, operator):
+        other = User.objects.create_superuser("other", "a long enough password")
+        for action, active in (("close", False), ("open", True), ("close", False)):
+            panel.post(reverse(f"admin:accounts_user_{action}", args=[other.pk]), REASON)
+            assert User.objects.get(pk=other.pk).is_active == active
+        assert "their own account" in self.refused(panel, operator)
+
+    def test_their_own_rights_are_shown_and_not_changed(self, panel, operator):
+        url = reverse("admin:accounts_user_change", args=[operator.pk])
+        assert panel.post(url, {"username": "operator"}).status_code == 302
+        operator.refresh_from_db()
+        assert (operator.is_active, operator.is_staff, operator.is_superuser) == (True, True, True)
+
+
 def test_others_hear_of_a_market_that_is_listed_or_not(panel, venue):
     panel.post(url_of("points_market_unlist_market", venue, "market"), REASON)
     event = OutboxEvent.objects.get(type="market.listed")
