@@ -1,11 +1,16 @@
 """Panel pages of settlement: deals, the ledger, what was read from the chain, what the keeper sends. All of it read-only: the chain
-is the truth, and the projection writes it down. The one thing a person does here is to let a stopped signer go on.
+is the truth, and the projection writes it down. What a person does here: lets a stopped signer go on, sets what it may spend, has a
+failed intent tried again.
 """
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from unfold.widgets import UnfoldAdminTextInputWidget
 
-from escrow.keeper.services import signer_resume
+from escrow.keeper.services import intent_retry, signer_limits_set, signer_resume
 from escrow.models import (
     Account,
     Attempt,
@@ -28,9 +33,11 @@ from escrow.models import (
     Signer,
     Transfer,
 )
+from otc.core.fields import UINT256_MAX
 from otc.core.panel import (
     PanelAdmin,
     ReasonForm,
+    RowForm,
     dialog_action,
     hex_column,
     link_column,
@@ -315,12 +322,31 @@ class CheckRunAdmin(PanelAdmin):
 # ---------------------------------------------------------------- what is sent
 
 
+def _wei_field(name: str) -> forms.Field:
+    column: Any = Signer._meta.get_field(name)  # noqa: SLF001 - Django's public name for it
+    return forms.DecimalField(
+        min_value=0,
+        max_value=UINT256_MAX,
+        decimal_places=0,
+        widget=UnfoldAdminTextInputWidget,
+        help_text=column.help_text,
+    )
+
+
+class SignerLimitsForm(RowForm):
+    row_model = Signer
+    balance_floor = _wei_field("balance_floor")
+    fee_cap = _wei_field("fee_cap")
+    hourly_budget = _wei_field("hourly_budget")
+    field_order = ("balance_floor", "fee_cap", "hourly_budget", "reason")
+
+
 @admin.register(Signer)
 class SignerAdmin(PanelAdmin):
     list_display = ("id", hex_column("address"), "chain_id", "next_nonce", "final_nonce", "balance", "halted", "notice")
     list_filter = (("halted", admin.EmptyFieldListFilter), "chain_id")
     address_lookups = ("address",)
-    actions_detail = ("resume",)
+    actions_detail = ("resume", "set_limits")
 
     @dialog_action(
         "Let it send again",
@@ -331,6 +357,21 @@ class SignerAdmin(PanelAdmin):
             request,
             lambda: signer_resume(signer_pk=int(object_id)),
             done="The signer sends again.",
+            row=self.get_object(request, object_id),
+            reason=form.cleaned_data["reason"],
+        )
+
+    @dialog_action(
+        "Change what it may spend",
+        "From its next transaction on. One wei is 10⁻¹⁸ of the currency.",
+        form=SignerLimitsForm,
+    )
+    def set_limits(self, request: HttpRequest, form: SignerLimitsForm, object_id: str) -> HttpResponse:
+        floor, cap, budget = (int(form.cleaned_data[name]) for name in ("balance_floor", "fee_cap", "hourly_budget"))
+        return self.carry_out(
+            request,
+            lambda: signer_limits_set(signer_pk=int(object_id), balance_floor=floor, fee_cap=cap, hourly_budget=budget),
+            done=f"In wei: it stops below {floor}, pays at most {cap} per gas and {budget or 'without limit'} an hour.",
             row=self.get_object(request, object_id),
             reason=form.cleaned_data["reason"],
         )
@@ -354,6 +395,19 @@ class IntentAdmin(PanelAdmin):
     hash_lookups = ("deal_id", "attempt__tx_hash")
     text_lookups = ("key",)
     scopes = {"deal_id": "chain"}
+    actions_detail = ("retry",)
+
+    @dialog_action(
+        "Try again", "Its reverts are forgotten, and the keeper judges it anew. Look at its last transaction first."
+    )
+    def retry(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self.carry_out(
+            request,
+            lambda: intent_retry(intent_pk=int(object_id)),
+            done="The intent is tried again.",
+            row=self.get_object(request, object_id),
+            reason=form.cleaned_data["reason"],
+        )
 
 
 @admin.register(Attempt)

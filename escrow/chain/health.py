@@ -144,14 +144,16 @@ class ChainEndpoints:
     # ------------------------------------------------------------ rows
 
     def _load(self) -> None:
-        """Reads the rows, and gives each node the width that any process learnt."""
+        """Reads the rows, and gives each node the width that any process learnt. Rows of endpoints that were taken out go."""
         stored = {row.digest: row for row in EndpointHealth.objects.filter(chain=self._chain)}
         for node in self._nodes:
             digest = endpoint_digest(node.url)
-            row = stored.get(digest) or EndpointHealth(chain=self._chain, digest=digest, name=node.name)
+            row = stored.pop(digest, None) or EndpointHealth(chain=self._chain, digest=digest, name=node.name)
             self._rows[node.url] = row
             if row.pk is not None:
                 node.width.blocks, node.width.refused = row.width, row.refused_width
+        if stored:
+            EndpointHealth.objects.filter(pk__in=[row.pk for row in stored.values()]).delete()
 
     @staticmethod
     def _rests(row: EndpointHealth, now: datetime) -> bool:

@@ -1,9 +1,10 @@
-"""Stopping and starting again what the keeper does."""
+"""Stopping and starting again what the keeper does, and what it may spend."""
 
 from django.db import transaction
 
 from escrow.keeper.models import REASON_MAX, Intent, IntentState, Signer
 from otc.core.errors import DomainError, ErrorCode
+from otc.core.fields import UINT256_MAX
 from otc.core.locks import lock_row, lock_rows
 
 
@@ -25,6 +26,24 @@ def signer_balance_note(*, signer_pk: int, balance: int) -> None:
 def signer_resume(*, signer_pk: int) -> None:
     """After a person has looked: the halt ends, and the next step takes the chain's count of transactions as it is."""
     Signer.objects.filter(pk=signer_pk).update(halted="", notice="", next_nonce=None)
+
+
+@transaction.atomic
+def signer_limits_set(*, signer_pk: int, balance_floor: int, fee_cap: int, hourly_budget: int) -> Signer:
+    """What it may spend, in wei: the columns say of what each is. From its next transaction on. Locks the signer.
+
+    Errors: NOT_FOUND, INVALID naming the field.
+    """
+    limits = {"balance_floor": balance_floor, "fee_cap": fee_cap, "hourly_budget": hourly_budget}
+    for name, value in limits.items():
+        if not 0 <= value <= UINT256_MAX:
+            raise DomainError(ErrorCode.INVALID, f"{name}: 0 wei or more.", field=name)
+    signer = lock_row(Signer.objects.filter(pk=signer_pk))
+    if signer is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "There is no such signer.")
+    signer.balance_floor, signer.fee_cap, signer.hourly_budget = balance_floor, fee_cap, hourly_budget
+    signer.save(update_fields=list(limits))
+    return signer
 
 
 def intents_doubt(*, chain_id: int) -> None:

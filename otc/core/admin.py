@@ -6,13 +6,19 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from otc.core import chains, flags
-from otc.core.models import Chain, Flag, FlagName, IdempotencyRecord, OutboxEvent
+from otc.core.models import Chain, Finality, Flag, FlagName, IdempotencyRecord, OutboxEvent
 from otc.core.panel import (
     PanelAdmin,
     ReasonForm,
+    RowForm,
     dialog_action,
     hex_column,
     register_history,
@@ -21,6 +27,39 @@ from otc.core.panel import (
 
 AGGREGATES_OF_HASHES = ("deal", "offer", "market")
 AGGREGATES_OF_ADDRESSES = ("funds",)
+DEPTH_MAX = 10**6  # blocks
+
+
+class LinesField(forms.CharField):
+    """A list of texts without blanks, one a line."""
+
+    widget = UnfoldAdminTextareaWidget
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return str(super().clean(value)).split()
+
+
+class ChainPolicyForm(RowForm):
+    row_model = Chain
+    rpc_urls = LinesField(label="Endpoints", help_text="One a line, best first.")
+    safe_depth = forms.IntegerField(min_value=0, max_value=DEPTH_MAX, widget=UnfoldAdminIntegerFieldWidget)
+    finality = forms.ChoiceField(choices=Finality.choices, widget=UnfoldAdminSelectWidget)
+    final_depth = forms.IntegerField(
+        min_value=0,
+        max_value=DEPTH_MAX,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Not used with finality by tag.",
+    )
+    final_quorum = forms.IntegerField(
+        min_value=1,
+        max_value=DEPTH_MAX,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="So many endpoints must name the same block before it is final.",
+    )
+    field_order = ("rpc_urls", "safe_depth", "finality", "final_depth", "final_quorum", "reason")
 
 
 @admin.register(Chain)
@@ -41,7 +80,7 @@ class ChainAdmin(PanelAdmin):
     address_lookups = ("escrow_address",)
     text_lookups = ("name__icontains",)
     unix_times = ("head_time", "paused_until")
-    actions_detail = ("resume",)
+    actions_detail = ("resume", "set_policy")
 
     @dialog_action("Start again", "The watcher and the keeper of this chain go on. Look at what stopped them first.")
     def resume(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
@@ -52,6 +91,21 @@ class ChainAdmin(PanelAdmin):
             done="The chain goes on.",
             row=self.get_object(request, object_id),
             reason=reason,
+        )
+
+    @dialog_action(
+        "Change endpoints and depths",
+        "The reader and the keeper of this escrow go by them from their next step on. What was final stays final.",
+        form=ChainPolicyForm,
+    )
+    def set_policy(self, request: HttpRequest, form: ChainPolicyForm, object_id: str) -> HttpResponse:
+        values = {name: form.cleaned_data[name] for name in form.field_order}
+        return self.carry_out(
+            request,
+            lambda: chains.chain_policy_set(pk=int(object_id), **values),
+            done="Endpoints and depths are changed.",
+            row=self.get_object(request, object_id),
+            reason=values["reason"],
         )
 
 

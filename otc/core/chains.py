@@ -1,11 +1,16 @@
-"""The escrows we serve: which one is meant, registering one, and starting one again after the watcher stopped for a person."""
+"""The escrows we serve: which one is meant, registering one, its endpoints and depths, and starting one again after the watcher
+stopped for a person.
+"""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import pghistory
 from django.db import transaction
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.locks import lock_row
-from otc.core.models import Chain, EscrowKind, escrow_key
+from otc.core.models import Chain, EscrowKind, Finality, escrow_key
 
 
 def escrow_ref(chain: Chain) -> dict[str, int | str]:
@@ -82,6 +87,57 @@ def chain_escrow_set(*, pk: int, escrow_address: str, start_block: int) -> Chain
     chain.escrow_address, chain.start_block = escrow_address, start_block
     chain.save(update_fields=["escrow_address", "start_block"])
     return chain
+
+
+@transaction.atomic
+def chain_policy_set(
+    *,
+    pk: int,
+    rpc_urls: Sequence[str],
+    safe_depth: int,
+    finality: Finality,
+    final_depth: int,
+    final_quorum: int,
+    reason: str,
+) -> Chain:
+    """Which endpoints are asked, best first, and what makes a block safe and final there: from the reader's next step on. What was
+    final stays so. Locks the chain.
+
+    Errors: NOT_FOUND, INVALID naming the field.
+    """
+    if not reason.strip():
+        raise DomainError(ErrorCode.INVALID, "Say why: it is kept.", field="reason")
+    if not rpc_urls or not all(_is_endpoint(url) for url in rpc_urls):
+        raise DomainError(
+            ErrorCode.INVALID, "rpc_urls: one or more addresses that begin with http:// or https://.", field="rpc_urls"
+        )
+    if len(set(rpc_urls)) < len(rpc_urls):
+        raise DomainError(ErrorCode.INVALID, "rpc_urls: one address stands there twice.", field="rpc_urls")
+    if min(safe_depth, final_depth) < 0:
+        raise DomainError(ErrorCode.INVALID, "safe_depth, final_depth: 0 or more blocks.", field="final_depth")
+    if not 1 <= final_quorum <= len(rpc_urls):
+        raise DomainError(
+            ErrorCode.INVALID,
+            f"final_quorum: from 1 to the number of endpoints, {len(rpc_urls)}. Add endpoints, or lower it.",
+            field="final_quorum",
+        )
+    chain = lock_row(Chain.objects.filter(pk=pk))
+    if chain is None:
+        raise DomainError(ErrorCode.NOT_FOUND, f"There is no escrow {pk}.")
+    chain.rpc_urls, chain.final_quorum = list(rpc_urls), final_quorum
+    chain.safe_depth, chain.finality, chain.final_depth = safe_depth, Finality(finality), final_depth
+    with pghistory.context(reason=reason.strip()):
+        chain.save(update_fields=["rpc_urls", "safe_depth", "finality", "final_depth", "final_quorum"])
+    return chain
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # is read when it is asked for, and may be none
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
 @transaction.atomic

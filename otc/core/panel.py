@@ -15,7 +15,9 @@ from django.contrib import admin, messages
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q, QuerySet
+from django.forms.models import model_to_dict
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -146,6 +148,16 @@ class ReasonForm(BaseDialogForm):  # type: ignore[misc]
     reason = forms.CharField(
         max_length=REASON_MAX, widget=UnfoldAdminTextareaWidget, help_text="Kept in the history, with your name."
     )
+
+
+class RowForm(ReasonForm):
+    """Asks for new values of some columns of the row, beside the reason; what is there now is filled in."""
+
+    row_model: ClassVar[type[models.Model]]
+
+    def __init__(self, *, object_id: str, **kwargs: Any) -> None:
+        row = get_object_or_404(self.row_model, pk=object_id)
+        super().__init__(object_id=object_id, initial=model_to_dict(row), **kwargs)
 
 
 def dialog_action(title: str, description: str, *, form: type[ReasonForm] = ReasonForm) -> Callable[[ActionT], ActionT]:

@@ -123,6 +123,10 @@ class Venue:
             chain=self.chain, key=f"deal:{self.deal.deal_id}:slash:0", action="slash", deal_id=self.deal.deal_id,
             state="sent", attempt=self.attempt,
         )  # fmt: skip
+        self.failed = Intent.objects.create(
+            chain=self.chain, key=f"deal:{rows.word(n << 80)}:refund", action="refund", deal_id=rows.word(n << 80),
+            state="failed", reverts=3, detail="Reverted three times",
+        )  # fmt: skip
 
 
 @pytest.fixture

@@ -6,20 +6,31 @@ from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
+from escrow.keeper.services import intent_retry, signer_limits_set
 from otc.accounts.models import AccessToken, User
 from otc.core import flags
+from otc.core.chains import chain_policy_set
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import FlagName, OutboxEvent
 from points.services import moderation
 
+POLICY = {
+    "rpc_urls": "https://one.example/v2/key\r\n http://node:8545\r\n", "safe_depth": "2", "finality": "lower",
+    "final_depth": "64", "final_quorum": "2",
+}  # fmt: skip
+GIVEN = {"rpc_urls": ["http://a"], "safe_depth": 1, "finality": "depth", "final_depth": 3, "final_quorum": 1}
+LIMITS = {"balance_floor": "7", "fee_cap": "900000000000", "hourly_budget": "1" + "0" * 18}
 REASON = {"reason": "Looked at it.", "_form_submitted": "True"}
 ACTIONS = [
     ("core_chain_resume", "chain", {}),
+    ("core_chain_set_policy", "chain", POLICY),
     ("core_flag_throw", None, {"name": "pause_posting", "on": "on"}),
     ("accounts_user_close", "user", {}),
     ("points_project_verify", "project", {}),
     ("points_market_unlist_market", "market", {}),
     ("escrow_signer_resume", "signer", {}),
+    ("escrow_signer_set_limits", "signer", LIMITS),
+    ("escrow_intent_retry", "failed", {}),
 ]
 each_action = pytest.mark.parametrize(
     ("name", "row", "more"), ACTIONS, ids=lambda value: value if isinstance(value, str) else ""
@@ -35,15 +46,21 @@ def url_of(name, venue, row):
 
 
 def state_of(venue):
-    for row in (venue.chain, venue.user, venue.market, venue.signer, venue.market.program.project):
+    for row in (venue.chain, venue.user, venue.market, venue.signer, venue.failed, venue.market.program.project):
         row.refresh_from_db()
+    chain, signer = venue.chain, venue.signer
     return (
-        bool(venue.chain.halted), venue.user.is_active, venue.market.listed, bool(venue.signer.halted),
+        bool(chain.halted), venue.user.is_active, venue.market.listed, bool(signer.halted),
         venue.market.program.project.verified, flags.is_on(FlagName.PAUSE_POSTING),
+        (chain.rpc_urls, chain.safe_depth, chain.finality, chain.final_depth, chain.final_quorum),
+        (signer.balance_floor, signer.fee_cap, signer.hourly_budget), (venue.failed.state, venue.failed.reverts),
     )  # fmt: skip
 
 
-UNTOUCHED = (True, True, True, True, False, False)
+UNTOUCHED = (
+    True, True, True, True, False, False,
+    (["http://127.0.0.1:9"], 1, "depth", 3, 1), (0, 500 * 10**9, 0), ("failed", 3),
+)  # fmt: skip
 
 
 @each_action
@@ -102,6 +119,72 @@ def test_a_closed_account_is_signed_out_and_can_be_opened_again(panel, venue):
     assert venue.user.is_active
     kept = [change.pgh_context.metadata["reason"] for change in venue.user.changes.exclude(pgh_context=None)]
     assert kept == ["Looked at it.", "Looked at it."]
+
+
+class TestWhatARunbookSays:
+    """Remedies of docs/operations.md: done in full, and refused in words."""
+
+    @staticmethod
+    def said(panel, url, values):
+        answer = panel.post(url, {**REASON, **values})
+        *_, said = [str(message) for message in get_messages(answer.wsgi_request)]
+        return said
+
+    def test_a_chain_gets_other_endpoints_and_depths(self, panel, venue):
+        panel.post(url_of("core_chain_set_policy", venue, "chain"), {**REASON, **POLICY})
+        urls = ["https://one.example/v2/key", "http://node:8545"]
+        assert state_of(venue)[6] == (urls, 2, "lower", 64, 2)
+        change = venue.chain.changes.last()
+        assert (change.rpc_urls, change.pgh_context.metadata["reason"]) == (urls, "Looked at it.")
+
+    def test_a_dialog_shows_what_is_there_now(self, panel, venue):
+        asked = panel.get(url_of("core_chain_set_policy", venue, "chain")).content.decode()
+        assert "http://127.0.0.1:9</textarea>" in asked
+        assert 'name="final_depth" value="3"' in asked
+        assert 'value="500000000000"' in panel.get(url_of("escrow_signer_set_limits", venue, "signer")).content.decode()
+
+    @pytest.mark.parametrize(
+        ("wrong", "word"),
+        [
+            ({"final_quorum": "3"}, "final_quorum: from 1 to the number of endpoints, 2"),
+            ({"rpc_urls": "http://a http://a"}, "twice"),
+            ({"rpc_urls": "file:///etc/passwd", "final_quorum": "1"}, "begin with http"),
+            ({"rpc_urls": "http://[", "final_quorum": "1"}, "begin with http"),
+            ({"rpc_urls": "http://a:99999", "final_quorum": "1"}, "begin with http"),
+        ],
+    )
+    def test_a_policy_that_cannot_work_is_refused(self, panel, venue, wrong, word):
+        url = url_of("core_chain_set_policy", venue, "chain")
+        assert word in self.said(panel, url, {**POLICY, **wrong})
+        assert state_of(venue) == UNTOUCHED
+
+    @pytest.mark.parametrize(
+        "wrong", [{"fee_cap": "-1"}, {"fee_cap": "1.5"}, {"fee_cap": str(2**256)}, {"fee_cap": "x"}]
+    )
+    def test_limits_that_are_no_wei_are_refused(self, panel, venue, wrong):
+        url = url_of("escrow_signer_set_limits", venue, "signer")
+        assert panel.post(url, {**REASON, **LIMITS, **wrong}).status_code == 200
+        assert state_of(venue) == UNTOUCHED
+
+    def test_a_signer_gets_other_limits(self, panel, venue):
+        panel.post(url_of("escrow_signer_set_limits", venue, "signer"), {**REASON, **LIMITS})
+        assert state_of(venue)[7] == (7, 900 * 10**9, 10**18)
+        assert "at most 900000000000 per gas" in LogEntry.objects.get().change_message
+
+    def test_a_failed_intent_is_planned_again_and_no_other(self, panel, venue):
+        panel.post(url_of("escrow_intent_retry", venue, "failed"), REASON)
+        assert state_of(venue)[8] == ("planned", 0)
+        assert "Only a failed intent" in self.said(panel, url_of("escrow_intent_retry", venue, "intent"), {})
+        venue.intent.refresh_from_db()
+        assert (venue.intent.state, venue.intent.attempt) == ("sent", venue.attempt)
+        assert LogEntry.objects.count() == 1
+
+    @pytest.mark.parametrize("name", ["core_chain_set_policy", "escrow_signer_set_limits", "escrow_intent_retry"])
+    def test_a_row_that_is_not_there(self, panel, venue, name):
+        answer = panel.post(reverse(f"admin:{name}", args=[987654321]), {**REASON, **POLICY, **LIMITS})
+        assert answer.status_code in {302, 404}
+        assert state_of(venue) == UNTOUCHED
+        assert not LogEntry.objects.exists()
 
 
 class TestStaffAccounts:
@@ -168,6 +251,18 @@ def test_others_hear_of_a_market_that_is_listed_or_not(panel, venue):
         (moderation.project_verified_set, {"project_id": 0, "verified": True, "reason": " "}, ErrorCode.INVALID),
         (moderation.market_listed_set, {"market_pk": -1, "listed": True, "reason": "x"}, ErrorCode.NOT_FOUND),
         (moderation.market_listed_set, {"market_pk": 0, "listed": True, "reason": ""}, ErrorCode.INVALID),
+        (chain_policy_set, {"pk": -1, **GIVEN, "reason": "x"}, ErrorCode.NOT_FOUND),
+        (chain_policy_set, {"pk": 0, **GIVEN, "reason": " "}, ErrorCode.INVALID),
+        (chain_policy_set, {"pk": 0, **GIVEN, "rpc_urls": [], "reason": "x"}, ErrorCode.INVALID),
+        (chain_policy_set, {"pk": 0, **GIVEN, "final_quorum": 0, "reason": "x"}, ErrorCode.INVALID),
+        (chain_policy_set, {"pk": 0, **GIVEN, "final_depth": -1, "reason": "x"}, ErrorCode.INVALID),
+        (intent_retry, {"intent_pk": -1}, ErrorCode.NOT_FOUND),
+        (
+            signer_limits_set,
+            {"signer_pk": -1, "balance_floor": 0, "fee_cap": 1, "hourly_budget": 0},
+            ErrorCode.NOT_FOUND,
+        ),
+        (signer_limits_set, {"signer_pk": 0, "balance_floor": 0, "fee_cap": -1, "hourly_budget": 0}, ErrorCode.INVALID),
     ],
 )
 @pytest.mark.django_db

@@ -157,6 +157,23 @@ def test_what_an_endpoint_allows_is_known_to_every_process(servers):
     assert (node.width.blocks, node.width.refused) == (7, 9)
 
 
+def test_an_endpoint_that_is_taken_out_is_heard_of_no_more(servers):
+    first, second, _ = servers
+    chain = chain_on(first.url, second.url)
+    for url in chain.rpc_urls:
+        EndpointHealth.objects.create(chain=chain, digest=endpoint_digest(url), name=url[7:], failures=9, width=50)
+    elsewhere = rows.chain(chain_id=10)
+    EndpointHealth.objects.create(
+        chain=elsewhere, digest=endpoint_digest(second.url), name="other", failures=9, width=50
+    )
+    Chain.objects.filter(pk=chain.pk).update(rpc_urls=[first.url])
+    catch_up(chain)
+    assert set(EndpointHealth.objects.values_list("chain", "digest", "failures")) == {
+        (chain.pk, endpoint_digest(first.url), 0),
+        (elsewhere.pk, endpoint_digest(second.url), 9),
+    }
+
+
 def test_an_endpoint_that_contradicts_itself_may_do_so_twice_and_then_rests(servers):
     first, second, _ = servers
     chain = chain_on(first.url, second.url)
