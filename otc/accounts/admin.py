@@ -1,7 +1,8 @@
-"""Panel pages of accounts. Wallets are only closed and opened; staff accounts are managed by superusers."""
+"""Panel pages of accounts. Wallets are closed, opened and tied to a chain; staff accounts are managed by superusers."""
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -11,11 +12,21 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from otc.accounts import services
 from otc.accounts.models import AccessToken, SignInNonce, User
 from otc.core.errors import DomainError
-from otc.core.panel import PanelAdmin, ReasonForm, dialog_action, hex_column, link_column, register_history
+from otc.core.panel import (
+    BIGINT_MAX,
+    PanelAdmin,
+    ReasonForm,
+    RowForm,
+    dialog_action,
+    hex_column,
+    link_column,
+    register_history,
+)
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -49,6 +60,18 @@ class StaffChangeForm(StaffName, UserChangeForm):  # type: ignore[misc]
     pass
 
 
+class ContractChainForm(RowForm):
+    row_model = User
+    contract_chain_id = forms.IntegerField(
+        label="Chain",
+        min_value=1,
+        max_value=BIGINT_MAX,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Its number (EIP-155).",
+    )
+    field_order = ("contract_chain_id", "reason")
+
+
 def _by(request: HttpRequest) -> User:
     """Who works in the panel."""
     assert isinstance(request.user, User), "The panel lets nobody else in"  # noqa: S101
@@ -72,7 +95,7 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):  # type: ignore[type-arg,misc]
     add_fieldsets = (
         (None, {"fields": ("username", "usable_password", "password1", "password2", "is_staff", "groups")}),
     )
-    actions_detail = ("close", "open")
+    actions_detail = ("close", "open", "set_chain")
     hidden = ("password",)
 
     @admin.display(description="name", ordering="username")
@@ -114,6 +137,22 @@ class UserAdmin(DjangoUserAdmin, PanelAdmin):  # type: ignore[type-arg,misc]
     @dialog_action("Open the account again", "It may sign in again.")
     def open(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         return self._set_active(request, form, object_id, active=True)
+
+    @dialog_action(
+        "Tie it to another chain",
+        "For a contract wallet that can't sign in, for a contract on the account's chain did so first. Signs it out everywhere. "
+        "Who has the account acts for the address here: let the owners prove themselves first.",
+        form=ContractChainForm,
+    )
+    def set_chain(self, request: HttpRequest, form: ContractChainForm, object_id: str) -> HttpResponse:
+        chain_id, reason = form.cleaned_data["contract_chain_id"], form.cleaned_data["reason"]
+        return self.carry_out(
+            request,
+            lambda: services.account_chain_set(user_id=int(object_id), chain_id=chain_id, reason=reason),
+            done=f"The account is the contract's on chain {chain_id}.",
+            row=self.get_object(request, object_id),
+            reason=reason,
+        )
 
     def _set_active(self, request: HttpRequest, form: ReasonForm, object_id: str, *, active: bool) -> HttpResponse:
         reason = form.cleaned_data["reason"]

@@ -89,7 +89,8 @@ def sign_in(*, message: str, signature: bytes, domain: str) -> User:
     """The user who signed `message` for `domain`. Uses up its nonce.
 
     Checks shape, domain, chain (one of ours), times, nonce (ours, fresh, unused), then the signature: an EOA's, else EIP-1271,
-    which asks the node and so stands before the transaction. Errors: SIGN_IN_REFUSED with the rule, CHAIN_UNAVAILABLE.
+    which asks the node and so stands before the transaction. The first contract that signs in ties the account to its chain.
+    Errors: SIGN_IN_REFUSED with the rule, CHAIN_UNAVAILABLE.
     """
     parsed = _parse(message)
     chain = _require_current(parsed, domain=domain)
@@ -101,7 +102,7 @@ def sign_in(*, message: str, signature: bytes, domain: str) -> User:
     address = str(parsed.address).lower()
     digest = signatures.personal_digest(encode_defunct(text=message))
     try:
-        signatures.verify(chain=chain, signer=address, digest=digest, signature=signatures.with_v_27(signature))
+        by = signatures.verify(chain=chain, signer=address, digest=digest, signature=signatures.with_v_27(signature))
     except DomainError as error:
         if error.code is ErrorCode.SIGNATURE_INVALID:
             raise _refuse(f"The signature is not {parsed.address}'s over this message.", "signature") from error
@@ -112,4 +113,17 @@ def sign_in(*, message: str, signature: bytes, domain: str) -> User:
         user = User.objects.for_wallet(address)
         if not user.is_active:
             raise _refuse("This account is closed. Money in escrow stays yours: withdraw from the contract directly.")
+        if by is signatures.SignedBy.CONTRACT:
+            _require_chain(user, chain.chain_id)
         return user
+
+
+def _require_chain(user: User, chain_id: int) -> None:
+    """A contract on chain `chain_id` may speak for the account: the first one that does ties it. Errors: SIGN_IN_REFUSED."""
+    User.objects.filter(pk=user.pk, contract_chain_id=None).update(contract_chain_id=chain_id)
+    user.refresh_from_db(fields=["contract_chain_id"])
+    if not user.speaks_on(chain_id):
+        raise _refuse(
+            f"This account is the wallet contract's on chain {user.contract_chain_id}; the contract that signed is on chain "
+            f"{chain_id}, where its owners may be others. Switch the wallet to chain {user.contract_chain_id} and sign in again."
+        )

@@ -26,13 +26,18 @@ class UserManager(BaseUserManager["User"]):
 
 
 @pghistory.track(
-    fields=["username", "address", "is_staff", "is_superuser", "is_active"],
+    fields=["username", "address", "contract_chain_id", "is_staff", "is_superuser", "is_active"],
     obj_field=pghistory.ObjForeignKey(related_name="changes"),
     model_name="UserChange",
 )
 class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(max_length=64, unique=True)
     address = AddressField(null=True, blank=True, unique=True)
+    contract_chain_id = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="The chain whose contract at the address signed in. Null: none did yet, a key may have.",
+    )
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     joined_at = models.DateTimeField(db_default=Now())
@@ -53,10 +58,17 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="staff_name_is_no_address",
                 violation_error_message="The name of a staff account can't start with 0x: that is how wallets are named.",
             ),
+            models.CheckConstraint(
+                condition=Q(address__isnull=False) | Q(contract_chain_id=None), name="contract_chain_is_a_wallets"
+            ),
         ]
 
     def __str__(self) -> str:
         return to_checksum(self.address) if self.address else self.username
+
+    def speaks_on(self, chain_id: int) -> bool:
+        """Whether it may act for its address on that chain: a contract's owners on another chain may be others."""
+        return self.contract_chain_id in {None, chain_id}
 
 
 class SignInNonce(models.Model):

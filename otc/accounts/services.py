@@ -14,6 +14,7 @@ from otc.accounts.models import AccessToken, SignInNonce, User
 from otc.core import clock
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.locks import lock_row, lock_rows
+from otc.core.models import Chain
 
 TOKEN_PREFIX = "flk_"  # noqa: S105 - a prefix, so that leaked tokens can be recognised
 
@@ -56,6 +57,29 @@ def account_active_set(*, user_id: int, active: bool, reason: str, by: User) -> 
         user.save(update_fields=["is_active"])
     if not active:
         AccessToken.objects.filter(user=user).delete()
+    return user
+
+
+@transaction.atomic
+def account_chain_set(*, user_id: int, chain_id: int, reason: str) -> User:
+    """Ties a wallet's account to the contract on another chain, and ends its tokens and sessions. Locks it.
+
+    Errors: INVALID without a reason or for a chain not served, NOT_FOUND, CONFLICT when it is so already.
+    """
+    if not reason.strip():
+        raise DomainError(ErrorCode.INVALID, "Say why: it is kept.", field="reason")
+    if not Chain.objects.filter(chain_id=chain_id, active=True).exists():
+        raise DomainError(ErrorCode.INVALID, f"Chain {chain_id} is not served here.", field="contract_chain_id")
+    user = lock_row(User.objects.filter(pk=user_id, address__isnull=False))
+    if user is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "There is no such wallet.")
+    if user.contract_chain_id == chain_id:
+        raise DomainError(ErrorCode.CONFLICT, f"The account is the contract's on chain {chain_id} already.")
+    user.contract_chain_id = chain_id
+    user.set_unusable_password()  # a new one: sessions go with the old
+    with pghistory.context(reason=reason.strip()):
+        user.save(update_fields=["contract_chain_id", "password"])
+    AccessToken.objects.filter(user=user).delete()
     return user
 
 

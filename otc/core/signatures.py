@@ -2,6 +2,7 @@
 
 import logging
 import re
+from enum import StrEnum
 
 import requests
 from eth_abi.abi import encode
@@ -87,8 +88,16 @@ def _ask(url: str, method: str, *params: object) -> str:
     return result
 
 
-def verify(*, chain: Chain, signer: str, digest: bytes, signature: bytes) -> None:
-    """Returns when `signature` over `digest` is `signer`'s. May ask the node: never inside a transaction.
+class SignedBy(StrEnum):
+    """What vouches for a signature: the address's key, which is the same on every chain, or its contract on one chain."""
+
+    KEY = "key"
+    CONTRACT = "contract"
+
+
+def verify(*, chain: Chain, signer: str, digest: bytes, signature: bytes) -> SignedBy:
+    """Returns when `signature` over `digest` is `signer`'s, on `chain` if by its contract. May ask the node: never inside a
+    transaction.
 
     Errors: SIGNATURE_INVALID, CHAIN_UNAVAILABLE.
     """
@@ -97,9 +106,9 @@ def verify(*, chain: Chain, signer: str, digest: bytes, signature: bytes) -> Non
             ErrorCode.SIGNATURE_INVALID, f"A signature is at most {SIGNATURE_MAX} bytes.", field="signature"
         )
     if recover(digest, signature) == signer:
-        return
+        return SignedBy.KEY
     if contract_accepts(chain=chain, wallet=signer, digest=digest, signature=signature):
-        return
+        return SignedBy.CONTRACT
     raise DomainError(
         ErrorCode.SIGNATURE_INVALID,
         f"This signature is not {signer}'s over these terms. Sign again with that wallet, on chain {chain.chain_id}.",

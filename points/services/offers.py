@@ -209,6 +209,13 @@ def offer_withdraw(*, user: User, offer_hash: str) -> Offer:
         raise DomainError(ErrorCode.NOT_FOUND, "No such offer is posted here.", field="offer_hash")
     if user.address is None or offer.maker != user.address:
         raise DomainError(ErrorCode.FORBIDDEN, "Only the offer's maker may withdraw it: sign in with that wallet.")
+    chain_id = offer.market.chain.chain_id
+    if not user.speaks_on(chain_id):
+        raise DomainError(
+            ErrorCode.FORBIDDEN,
+            f"You signed in as the wallet contract on chain {user.contract_chain_id}, the offer is on chain {chain_id}: there, "
+            "cancel it with a transaction.",
+        )
     if offer.withdrawn:
         return offer
     if offer.state != OfferState.OPEN:

@@ -86,6 +86,56 @@ class TestSigningIn:
         assert sign_in(message, b"two of three owners")
 
 
+@pytest.fixture
+def other_chain(chain):
+    return Chain.objects.create(
+        pk=10, chain_id=10, name="Other", escrow_address="0x" + "e5" * 20, start_block=1, rpc_urls=chain.rpc_urls
+    )
+
+
+@pytest.mark.usefixtures("chain", "other_chain")
+class TestContractsOfOneAddress:
+    """On another chain the contract at the same address may have other owners."""
+
+    OWNERS = b"two of three owners"
+
+    def test_the_first_ties_the_account_to_its_chain(self, node):
+        node.wallet(YES)
+        user = sign_in(challenge(chain_id=10), self.OWNERS)
+        assert user.contract_chain_id == 10
+        assert sign_in(challenge(chain_id=10), self.OWNERS) == user
+        assert list(user.changes.order_by("pk").values_list("contract_chain_id", flat=True)) == [None, 10]
+        message = challenge()
+        before = list(User.objects.values())
+        error = refused(message, self.OWNERS)
+        assert "is the wallet contract's on chain 10" in error.detail
+        assert "on chain 31337" in error.detail
+        assert (list(User.objects.values()), SignInNonce.objects.filter(used_at=None).count()) == (before, 1)
+
+    def test_a_key_is_the_same_on_every_chain(self, node):
+        user = sign_in(challenge())
+        assert user.contract_chain_id is None
+        node.wallet(YES)
+        assert sign_in(challenge(chain_id=10), self.OWNERS).contract_chain_id == 10
+        assert sign_in(challenge()) == user
+        assert "chain 10" in refused(challenge(), self.OWNERS).detail
+
+    def test_another_address_is_another_account(self, node):
+        node.wallet(YES)
+        assert sign_in(challenge(), self.OWNERS).contract_chain_id == 31337
+        assert sign_in(challenge(BUYER, chain_id=10), self.OWNERS).contract_chain_id == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_contracts_that_sign_in_first_at_once_one_does(node, other_chain):
+    node.wallet(YES)
+    messages = [challenge(chain_id=chain_id) for chain_id in (10, 31337)]
+    answers = run_together([partial(sign_in, message, b"two of three owners") for message in messages])
+    assert sorted(type(answer).__name__ for answer in answers) == ["DomainError", "User"]
+    [winner] = [answer for answer in answers if isinstance(answer, User)]
+    assert User.objects.get().contract_chain_id == winner.contract_chain_id
+
+
 @pytest.mark.usefixtures("chain")
 class TestRefusals:
     def test_a_replay(self):
@@ -222,6 +272,10 @@ class TestSessions:
         for right in ("is_staff", "is_superuser"):
             with pytest.raises(IntegrityError, match="wallet_is_no_staff"), transaction.atomic():
                 User.objects.filter(pk=user.pk).update(**{right: True})
+
+    def test_a_staff_account_is_on_no_chain(self):
+        with pytest.raises(IntegrityError, match="contract_chain_is_a_wallets"), transaction.atomic():
+            User.objects.create(username="clerk", contract_chain_id=10)
 
     def test_a_staff_name_is_never_an_address(self):
         with pytest.raises(IntegrityError, match="staff_name_is_no_address"), transaction.atomic():

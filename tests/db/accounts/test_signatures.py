@@ -15,6 +15,13 @@ YES = "0x1626ba7e" + "00" * 28
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
+def test_what_vouches_is_told(chain, node):
+    asked = {"chain": chain, "signer": SELLER, "digest": DIGEST}
+    assert signatures.verify(**asked, signature=signatures.sign_digest(DIGEST, KEY)) is signatures.SignedBy.KEY
+    node.wallet(YES)
+    assert signatures.verify(**asked, signature=b"x") is signatures.SignedBy.CONTRACT
+
+
 def verdict(chain, signature, signer=SELLER):
     try:
         signatures.verify(chain=chain, signer=signer, digest=DIGEST, signature=signature)

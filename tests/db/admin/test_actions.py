@@ -4,6 +4,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.contrib.messages import get_messages
+from django.test import Client
 from django.urls import reverse
 
 from escrow.keeper.services import intent_retry, signer_limits_set
@@ -26,6 +27,7 @@ ACTIONS = [
     ("core_chain_set_policy", "chain", POLICY),
     ("core_flag_throw", None, {"name": "pause_posting", "on": "on"}),
     ("accounts_user_close", "user", {}),
+    ("accounts_user_set_chain", "user", {"contract_chain_id": "31337"}),
     ("points_project_verify", "project", {}),
     ("points_market_unlist_market", "market", {}),
     ("escrow_signer_resume", "signer", {}),
@@ -54,12 +56,13 @@ def state_of(venue):
         venue.market.program.project.verified, flags.is_on(FlagName.PAUSE_POSTING),
         (chain.rpc_urls, chain.safe_depth, chain.finality, chain.final_depth, chain.final_quorum),
         (signer.balance_floor, signer.fee_cap, signer.hourly_budget), (venue.failed.state, venue.failed.reverts),
+        venue.user.contract_chain_id,
     )  # fmt: skip
 
 
 UNTOUCHED = (
     True, True, True, True, False, False,
-    (["http://127.0.0.1:9"], 1, "depth", 3, 1), (0, 500 * 10**9, 0), ("failed", 3),
+    (["http://127.0.0.1:9"], 1, "depth", 3, 1), (0, 500 * 10**9, 0), ("failed", 3), None,
 )  # fmt: skip
 
 
@@ -236,6 +239,48 @@ class TestStaffAccounts:
         assert panel.post(url, {"username": "operator"}).status_code == 302
         operator.refresh_from_db()
         assert (operator.is_active, operator.is_staff, operator.is_superuser) == (True, True, True)
+
+
+class TestTyingToAChain:
+    @pytest.fixture
+    def tied(self, venue):
+        """A contract on a chain that isn't served any more signed in first."""
+        User.objects.filter(pk=venue.user.pk).update(contract_chain_id=10)
+        return venue.user
+
+    @staticmethod
+    def tie(panel, user, chain_id):
+        answer = panel.post(
+            reverse("admin:accounts_user_set_chain", args=[user.pk]), {**REASON, "contract_chain_id": str(chain_id)}
+        )
+        *_, said = [str(message) for message in get_messages(answer.wsgi_request)]
+        return said
+
+    def test_who_signed_in_before_is_signed_out(self, panel, tied):
+        browser = Client()
+        browser.force_login(User.objects.get(pk=tied.pk))
+        assert browser.get("/portfolio").wsgi_request.user == tied
+        assert "on chain 31337" in self.tie(panel, tied, 31337)
+        assert not browser.get("/portfolio").wsgi_request.user.is_authenticated
+        assert not AccessToken.objects.filter(user=tied).exists()
+        tied.refresh_from_db()
+        assert (tied.contract_chain_id, tied.has_usable_password()) == (31337, False)
+        assert tied.changes.order_by("pk").last().pgh_context.metadata["reason"] == "Looked at it."
+
+    @pytest.mark.parametrize(("chain_id", "word"), [(1, "not served"), (10, "not served"), (31337, "already")])
+    def test_a_chain_that_is_not_served_or_its_own_is_refused(self, panel, tied, chain_id, word):
+        if word == "already":
+            User.objects.filter(pk=tied.pk).update(contract_chain_id=chain_id)
+        before = list(User.objects.order_by("pk").values_list("pk", "contract_chain_id"))
+        assert word in self.tie(panel, tied, chain_id)
+        assert list(User.objects.order_by("pk").values_list("pk", "contract_chain_id")) == before
+        assert AccessToken.objects.filter(user=tied).exists()
+        assert not LogEntry.objects.exists()
+
+    def test_staff_are_on_no_chain(self, panel, operator, venue):
+        assert "no such wallet" in self.tie(panel, operator, 31337)
+        operator.refresh_from_db()
+        assert operator.contract_chain_id is None
 
 
 def test_others_hear_of_a_market_that_is_listed_or_not(panel, venue):

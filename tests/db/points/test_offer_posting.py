@@ -221,6 +221,20 @@ def test_only_the_maker_may_withdraw(market, seller, buyer, funded, django_user_
     assert refused.value.code == ErrorCode.NOT_FOUND
 
 
+def test_a_wallet_contract_withdraws_on_its_own_chain_alone(market, seller, funded, django_user_model):
+    offer = post(market, seller)
+    user = django_user_model.objects.for_wallet(seller.address)
+    user.contract_chain_id = 10
+    with pytest.raises(DomainError) as refused:
+        offers.offer_withdraw(user=user, offer_hash=offer.offer_hash)
+    assert (refused.value.code, "on chain 10" in refused.value.detail) == (ErrorCode.FORBIDDEN, True)
+    offer.refresh_from_db()
+    assert (offer.state, offer.withdrawn) == ("open", False)
+    assert not OutboxEvent.objects.filter(type="offer.changed").exists()
+    user.contract_chain_id = market.chain.chain_id
+    assert offers.offer_withdraw(user=user, offer_hash=offer.offer_hash).withdrawn
+
+
 def test_an_ended_offer_has_nothing_to_withdraw(market, seller, funded, django_user_model):
     offer = post(market, seller)
     Offer.objects.update(state="filled", filled_units=1000, fillable_units=0)
