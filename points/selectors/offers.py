@@ -39,8 +39,17 @@ def book(*, market: Market, viewer: str | None = None, limit: int = BOOK_LIMIT) 
     return Book(bids, asks, chain.head_number)
 
 
-def offers(*, maker: str | None = None, market: Market | None = None, state: str | None = None) -> QuerySet[Offer]:
-    """Offers by maker, market and state (each optional), with market, pay token and program; without signatures."""
+def offers(
+    *,
+    maker: str | None = None,
+    market: Market | None = None,
+    state: str | None = None,
+    chain_number: int | None = None,
+    escrow: str | None = None,
+) -> QuerySet[Offer]:
+    """Offers by maker, market, state, the chain's own number and the kind of escrow (each optional), with market, pay token and
+    program; without signatures.
+    """
     rows = Offer.objects.select_related("market__pay_token", "market__program", "market__chain").defer(
         "signature", "market__rules_text"
     )
@@ -50,6 +59,10 @@ def offers(*, maker: str | None = None, market: Market | None = None, state: str
         rows = rows.filter(market=market)
     if state is not None:
         rows = rows.filter(state=state)
+    if chain_number is not None:
+        rows = rows.filter(market__chain__chain_id=chain_number)
+    if escrow is not None:
+        rows = rows.filter(market__chain__kind=escrow)
     return rows
 
 

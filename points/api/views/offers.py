@@ -47,13 +47,14 @@ class OffersView(APIView):
         responses=shapes.OfferAnswer(many=True),
     )
     def get(self, request: Request) -> Response:
-        """Offers by maker, market and state, newest first."""
+        """Offers by maker, market, chain, escrow and state, newest first."""
         asked = query_of(request, shapes.OffersQuery, paged=True)
-        which = {name: asked.pop(name, None) for name in ("chain_id", "escrow")}
+        chain_number, escrow = asked.pop("chain_id", None), asked.pop("escrow", None)
         if "market" in asked:
-            asked["market"] = market_get(market_id=asked["market"], **which)
+            asked["market"] = market_get(market_id=asked["market"], chain_id=chain_number, escrow=escrow)
+        found = selectors.offers(**asked, chain_number=chain_number, escrow=escrow)
         pages = CursorPagination()
-        rows = pages.paginate_queryset(selectors.offers(**asked), request)
+        rows = pages.paginate_queryset(found, request)
         return pages.get_paginated_response([offer_json(row) for row in rows])
 
     @extend_schema(

@@ -3,6 +3,7 @@
 import pytest
 
 from otc.core.fields import to_checksum
+from otc.core.models import EscrowKind
 from points.api import serializers as shapes
 from points.domain.markets import DAY
 from points.models import Market, MarketStatus, Offer
@@ -229,6 +230,30 @@ def test_the_book_of_a_market_that_is_not_open_is_empty(anyone, market, seller, 
     market.status = status
     market.save()
     assert anyone.get(f"markets/{market.market_id}/book").json()["asks"] == []
+
+
+def test_offers_are_narrowed_by_chain_and_escrow(anyone, market, seller, funded):
+    elsewhere = [
+        rows.chain(kind=EscrowKind.RIGHTS, escrow_address="0x" + "e6" * 20),
+        rows.chain(chain_id=10, escrow_address="0x" + "e7" * 20),
+    ]
+    # the same terms in three escrows
+    markets = [market, *(rows.market(chain, market_id=market.market_id) for chain in elsewhere)]
+    for twin in markets[1:]:
+        give_funds(twin, seller.address, 2500)
+    here, rights, optimism = (post(twin, seller).offer_hash for twin in markets)
+
+    def found(query):
+        return {row["offer_hash"] for row in anyone.get(f"offers?{query}").json()["results"]}
+
+    for more in ("", f"&maker={seller.address}"):
+        assert found("chain_id=31337" + more) == {here, rights}
+        assert found("escrow=tokens" + more) == {here, optimism}
+        assert found("chain_id=31337&escrow=rights" + more) == {rights}
+        assert found("chain_id=8453" + more) == set()
+    assert found(f"chain_id=10&market={market.market_id}") == {optimism}
+    assert fields_of(anyone.get(f"offers?market={market.market_id}")) == ["chain_id"]
+    assert len(found("")) == 3
 
 
 def test_lists_go_on_by_cursor(anyone, market, seller, funded):
