@@ -1,11 +1,11 @@
 """Reading markets and pay tokens."""
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, F, OuterRef, Q, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS
-from points.models import Market, Offer, OfferState, PayToken, Side
+from points.models import Market, MarketStatus, Offer, OfferState, PayToken, Side
 
 
 def pay_tokens() -> QuerySet[PayToken]:
@@ -23,7 +23,8 @@ def markets() -> QuerySet[Market]:
 def markets_with_quotes() -> QuerySet[Market]:
     """`markets()` annotated with `best_bid_e18`, `best_ask_e18` (None without offers) and `open_offers`.
 
-    Last price and deal count are columns. Offers that need a higher fee limit, or are for one taker, don't count.
+    Last price and deal count are columns. Offers that need a higher fee limit, or are for one taker, don't count; nor do any
+    while the book is empty: see `points.selectors.offers.book`.
     """
 
     def public(**of: int) -> QuerySet[Offer]:
@@ -39,10 +40,11 @@ def markets_with_quotes() -> QuerySet[Market]:
     bids = public(side=Side.BUY).order_by("-price_e18", "-collateral_bps", "id")
     asks = public(side=Side.SELL).order_by("price_e18", "-collateral_bps", "id")
     counts = public().order_by().values("market").annotate(count=Count("pk")).values("count")
+    takes_deals = Q(status=MarketStatus.OPEN, long_stop__gte=Coalesce(F("chain__head_time"), 0))
     return markets().annotate(
-        best_bid_e18=Subquery(bids.values("price_e18")[:1]),
-        best_ask_e18=Subquery(asks.values("price_e18")[:1]),
-        open_offers=Coalesce(Subquery(counts), 0),
+        best_bid_e18=Case(When(takes_deals, then=Subquery(bids.values("price_e18")[:1]))),
+        best_ask_e18=Case(When(takes_deals, then=Subquery(asks.values("price_e18")[:1]))),
+        open_offers=Coalesce(Case(When(takes_deals, then=Subquery(counts))), 0),
     )
 
 

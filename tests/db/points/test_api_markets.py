@@ -224,12 +224,29 @@ def test_the_etag_changes_with_the_offers_alone(anyone, market, seller, funded):
     assert changed["ETag"] != first["ETag"]
 
 
-@pytest.mark.parametrize("status", [MarketStatus.NONE, MarketStatus.PROPOSED, MarketStatus.CANCELLED])
-def test_the_book_of_a_market_that_is_not_open_is_empty(anyone, market, seller, funded, status):
-    post(market, seller)
-    market.status = status
-    market.save()
-    assert anyone.get(f"markets/{market.market_id}/book").json()["asks"] == []
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": MarketStatus.NONE},
+        {"status": MarketStatus.PROPOSED},
+        {"status": MarketStatus.CANCEL_PROPOSED},
+        {"status": MarketStatus.CANCELLED},
+        {"long_stop": rows.START - 1},
+    ],
+)
+def test_a_market_that_takes_no_deals_has_no_book_and_no_quotes(anyone, market, seller, buyer, funded, changes):
+    give_funds(market, buyer.address, 10_000)
+    offers = post(market, seller), post(market, buyer, side=0)
+    Market.objects.update(long_stop=rows.START)  # its last second: it still takes deals
+    quoted = anyone.get("markets").json()["results"][0]
+    assert (quoted["best_bid_e18"], quoted["best_ask_e18"]) == (str(5 * 10**18),) * 2
+    assert quoted["open_offers"] == len(offers)
+
+    Market.objects.update(**changes)
+    book = anyone.get(f"markets/{market.market_id}/book").json()
+    assert (book["bids"], book["asks"]) == ([], [])
+    listed = anyone.get("markets").json()["results"][0]
+    assert (listed["best_bid_e18"], listed["best_ask_e18"], listed["open_offers"]) == (None, None, 0)
 
 
 def test_offers_are_narrowed_by_chain_and_escrow(anyone, market, seller, funded):
