@@ -6,7 +6,8 @@ from typing import Any
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import UINT256_MAX, normal_hex
-from otc.web import figures
+from otc.core.models import Chain
+from otc.web import figures, selectors
 from points.domain.offers import BUY, OFFER_FIELDS, OfferTerms, fill_amounts, fillable_units, typed_data
 from points.models import Market, Offer
 from points.services.offers import PreparedOffer, offer_post, offer_prepare
@@ -64,6 +65,22 @@ def terms_of_message(message: Any) -> OfferTerms:
     for (name, kind), field in zip(OFFER_FIELDS, fields(OfferTerms), strict=True):
         values[field.name] = _member(name, kind, message.get(name))
     return OfferTerms(**values)
+
+
+def market_of_domain(domain: Any, market_id: str) -> Market:
+    """The market of the escrow that typed data's `domain` names: of equal terms, the signature is good for that one alone.
+
+    Errors: INVALID with the field, NOT_FOUND.
+    """
+    if not isinstance(domain, dict):
+        raise DomainError(ErrorCode.INVALID, "The domain of the signed offer is missing.", field="domain")
+    number = _member("chainId", "uint256", domain.get("chainId"))
+    contract = _member("verifyingContract", "address", domain.get("verifyingContract"))
+    chain = Chain.objects.filter(chain_id=number, escrow_address=str(contract)).first()
+    market = selectors.market_get(chain.pk, market_id) if chain else None
+    if market is None:
+        raise DomainError(ErrorCode.NOT_FOUND, "No such market is registered here.", field="market")
+    return market
 
 
 def _member(name: str, kind: str, value: Any) -> str | int:

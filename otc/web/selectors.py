@@ -101,11 +101,11 @@ def _card(market: Any) -> MarketCard:
     )
 
 
-def market_get(market_id: str) -> Market | None:
-    """A market by its hash, with all that its page names."""
+def market_get(escrow: int, market_id: str) -> Market | None:
+    """A market that is served, by its escrow's key and its hash, with all that its page names."""
     return (
         Market.objects.select_related("program__project", "pay_token", "chain", "settlement_terms")
-        .filter(market_id=market_id)
+        .filter(chain__pk=escrow, chain__active=True, market_id=market_id)
         .first()
     )
 

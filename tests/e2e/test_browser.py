@@ -8,6 +8,8 @@ from django.db import connections
 
 from escrow.chain.watcher import watch
 from otc.stack import assets
+from otc.web.links import market_path
+from points.models import Market
 from tests.support import browser
 from tests.support.browser import PROJECT, Browser, Page
 from tests.support.trade import Trade
@@ -62,6 +64,10 @@ def chromium(live_server, anvil) -> Iterator[Browser]:
         yield running
 
 
+def page_of(trade: Trade) -> str:
+    return market_path(Market.objects.get(market_id=trade.market))
+
+
 def signed_in(chromium: Browser, trade: Trade, role: str, path: str) -> Page:
     page = chromium.page(role, account=trade[role].address)
     page.goto(path)
@@ -86,7 +92,7 @@ def deposit(page: Page, amount: str) -> None:
 
 class TestTrade:
     def test_sign_in_deposit_post_take_deliver_withdraw(self, trade: Trade, chromium: Browser):
-        path = f"/markets/{trade.market}"
+        path = page_of(trade)
         trade.world.mint("mint", [(trade[role], trade.token, 5_000 * USD) for role in ("seller", "buyer")])
 
         seller = signed_in(chromium, trade, "seller", path)
@@ -134,7 +140,7 @@ class TestTrade:
 
     def test_a_refused_signature_is_said_and_nothing_is_posted(self, trade: Trade, chromium: Browser):
         trade.fund(trade["seller"], amount=1_000 * USD)
-        page = signed_in(chromium, trade, "seller", f"/markets/{trade.market}")
+        page = signed_in(chromium, trade, "seller", page_of(trade))
         page.choose("Sell", exact=True)
         page.fill("How many", "300", exact=True)
         page.fill("Price", "2", exact=True)
@@ -176,7 +182,7 @@ class TestReading:
         page.goto("/")
         page.see("heading", "Markets", exact=False)
         look("markets")
-        page.goto(f"/markets/{filled.market}")
+        page.goto(page_of(filled))
         page.see("link", "Buy", exact=False)
         look("market, signed out")
         page.click("button", "Sign in", nth=0)
@@ -200,7 +206,7 @@ class TestReading:
 
     def test_reading_needs_no_wallet(self, filled: Trade, chromium: Browser):
         page = chromium.page("visitor")
-        page.goto(f"/markets/{filled.market}")
+        page.goto(page_of(filled))
         page.see("link", "Buy", exact=False)
         page.click("button", "Sign in", exact=False, nth=0)
         page.see(text="No wallet was found in this browser")

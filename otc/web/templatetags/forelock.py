@@ -11,6 +11,7 @@ from otc.core import clock
 from otc.core.fields import to_checksum
 from otc.core.models import Chain
 from otc.web import figures
+from otc.web.links import market_path
 from points.models import Market, PayToken, Program
 
 register = template.Library()
@@ -61,6 +62,7 @@ percent = register.filter("percent", figures.percent)
 short = register.filter("short", figures.short)
 checksum = register.filter("checksum", to_checksum)
 term = register.filter("term", figures.long_duration)
+register.simple_tag(market_path)
 
 
 @register.filter

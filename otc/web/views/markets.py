@@ -64,10 +64,10 @@ def markets_table(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def market_or_404(market_id: str) -> Market:
+def market_or_404(escrow: int, market_id: str) -> Market:
     """The market of a path. Errors: 404 for a malformed id too."""
     try:
-        market = selectors.market_get(normal_hex(market_id, 32))
+        market = selectors.market_get(escrow, normal_hex(market_id, 32))
     except ValueError as error:
         raise Http404("no such market") from error
     if market is None:
@@ -133,9 +133,9 @@ def ratio_words(market: Market, num: int, den: int, symbol: str, decimals: int |
 
 
 @require_GET
-def market(request: HttpRequest, market_id: str) -> HttpResponse:
+def market(request: HttpRequest, escrow: int, market_id: str) -> HttpResponse:
     """A market: status, book, deals, the offer form, the terms."""
-    found, wallet = market_or_404(market_id), wallet_of(request)
+    found, wallet = market_or_404(escrow, market_id), wallet_of(request)
     context = live_context(found, wallet)
     context["offer_form"] = OfferForm(market=found)
     if wallet:
@@ -150,16 +150,16 @@ def market(request: HttpRequest, market_id: str) -> HttpResponse:
 
 
 @require_GET
-def market_live(request: HttpRequest, market_id: str) -> HttpResponse:
+def market_live(request: HttpRequest, escrow: int, market_id: str) -> HttpResponse:
     """Status, book and deals alone, polled."""
-    context = live_context(market_or_404(market_id), wallet_of(request))
+    context = live_context(market_or_404(escrow, market_id), wallet_of(request))
     return revalidated(request, render(request, "web/market_live.html", context))
 
 
 @require_GET
-def market_funds(request: HttpRequest, market_id: str) -> HttpResponse:
+def market_funds(request: HttpRequest, escrow: int, market_id: str) -> HttpResponse:
     """The reader's balance in the market's payment token, polled."""
-    found, wallet = market_or_404(market_id), wallet_of(request)
+    found, wallet = market_or_404(escrow, market_id), wallet_of(request)
     if not wallet:
         return HttpResponse(status=204)
     context = {**market_names(found), "free": selectors.free_of(wallet, found.pay_token)}

@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from escrow.services.transactions import Action
-from otc.core.errors import DomainError, ErrorCode
+from otc.core.errors import DomainError
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH, normal_hex
 from otc.web import figures, offers, selectors
 from otc.web.context import chain_now, wallet_of
 from otc.web.flows import Flow, flow_response, require_user, require_wallet, transaction_flow
 from otc.web.forms import MarkedForm, OfferForm, TakeForm
+from otc.web.links import market_path
 from otc.web.views.markets import market_names, market_or_404
 from otc.web.views.session import json_body, json_problems, signature_of
 from points.domain.offers import (
@@ -112,9 +113,9 @@ def _preview_of_form(form: OfferForm, wallet: str, *, now: int) -> Preview | Non
 
 
 @require_POST
-def offer_outcome(request: HttpRequest, market_id: str) -> HttpResponse:
+def offer_outcome(request: HttpRequest, escrow: int, market_id: str) -> HttpResponse:
     """What the offer being typed would bring; an empty state while it is incomplete."""
-    market = market_or_404(market_id)
+    market = market_or_404(escrow, market_id)
     form = OfferForm(request.POST, market=market)
     outcome = _preview_of_form(form, wallet_of(request), now=chain_now(market.chain))
     return render(
@@ -128,12 +129,12 @@ def typed_errors(form: MarkedForm) -> list[str]:
 
 
 @require_http_methods(["GET", "POST"])
-def offer_new(request: HttpRequest, market_id: str) -> HttpResponse:
+def offer_new(request: HttpRequest, escrow: int, market_id: str) -> HttpResponse:
     """POST: the typed data to sign, or the form again with its errors beside the fields."""
+    market = market_or_404(escrow, market_id)
     if request.method == "GET":
-        return redirect("web:market", market_id)
+        return redirect(market_path(market))
     wallet = require_wallet(wallet_of(request))
-    market = market_or_404(market_id)
     now = chain_now(market.chain)
     form = OfferForm(request.POST, market=market)
     if form.is_valid():
@@ -184,10 +185,9 @@ def offer_signed(request: HttpRequest) -> HttpResponse:
     wallet = require_wallet(wallet_of(request))
     body = json_body(request)
     typed = body.get("typed_data")
-    terms = offers.terms_of_message(typed.get("message") if isinstance(typed, dict) else None)
-    market = selectors.market_get(terms.market)
-    if market is None:
-        raise DomainError(ErrorCode.NOT_FOUND, "No such market is registered here.", field="market")
+    typed = typed if isinstance(typed, dict) else {}
+    terms = offers.terms_of_message(typed.get("message"))
+    market = offers.market_of_domain(typed.get("domain"), terms.market)
     stored = offers.post(market=market, terms=terms, signature=signature_of(body), wallet=wallet)
     return JsonResponse({"said": "Your offer is in the book.", "offer_hash": stored.offer_hash}, status=201)
 

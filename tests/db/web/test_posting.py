@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+from otc.core.models import EscrowKind
+from otc.web.links import market_path
 from points.models import Offer
 from tests.db.web.conftest import DAY, USD, browser, fund
-from tests.support import signed_offers
+from tests.support import rows, signed_offers
 
 GOOD = {
     "side": "sell",
@@ -61,7 +63,7 @@ def payload_of(response):
 )
 def test_nonsense_is_said_beside_its_field(market, seller, field, text, said):
     fund(market, seller, 10**12)
-    response = browser(seller).post(f"/markets/{market.market_id}/offers", {**GOOD, field: text})
+    response = browser(seller).post(market_path(market, "offer_new"), {**GOOD, field: text})
     assert response.status_code == 422
     page = response.content.decode()
     assert said in page
@@ -76,7 +78,7 @@ def test_nonsense_is_said_beside_its_field(market, seller, field, text, said):
 
 def test_a_form_of_rubbish_is_refused(market, seller):
     client = browser(seller)
-    path = f"/markets/{market.market_id}/offers"
+    path = market_path(market, "offer_new")
     assert client.post(path, {}).status_code == 422
     assert client.post(path, dict.fromkeys(GOOD, "\x00\ufffe" * 500)).status_code == 422
     assert client.post(path, b"\xff\xfe", content_type="text/plain").status_code == 422
@@ -84,14 +86,14 @@ def test_a_form_of_rubbish_is_refused(market, seller):
 
 
 def test_posting_needs_a_wallet(market):
-    response = browser().post(f"/markets/{market.market_id}/offers", GOOD)
+    response = browser().post(market_path(market, "offer_new"), GOOD)
     assert response.status_code == 401
     assert b"Sign in with your wallet first" in response.content
 
 
 def test_money_that_is_not_there(market, seller):
     fund(market, seller, 7 * USD)
-    response = browser(seller).post(f"/markets/{market.market_id}/offers", GOOD)
+    response = browser(seller).post(market_path(market, "offer_new"), GOOD)
     assert response.status_code == 422
     # 1,000 at 0.5 with 150% locks 750, a hundredth of it 7.5
     assert (
@@ -104,7 +106,7 @@ def test_a_market_that_is_not_open(market, seller):
     fund(market, seller, 10**12)
     market.status = 4
     market.save()
-    response = browser(seller).post(f"/markets/{market.market_id}/offers", GOOD)
+    response = browser(seller).post(market_path(market, "offer_new"), GOOD)
     assert response.status_code == 422
     assert not Offer.objects.exists()
 
@@ -124,7 +126,7 @@ def test_a_market_that_is_not_open(market, seller):
 )
 def test_what_is_signed_is_what_was_typed(market, seller, changes, expected):
     fund(market, seller, 10**12)
-    response = browser(seller).post(f"/markets/{market.market_id}/offers", {**GOOD, **changes})
+    response = browser(seller).post(market_path(market, "offer_new"), {**GOOD, **changes})
     assert response.status_code == 200, response.content.decode()
     typed = payload_of(response)
     assert typed["primaryType"] == "Offer"
@@ -140,13 +142,13 @@ def test_an_offer_never_outlives_its_market(market, seller, now):
     fund(market, seller, 10**12)
     market.long_stop = now + DAY
     market.save()
-    message = payload_of(browser(seller).post(f"/markets/{market.market_id}/offers", GOOD))["message"]
+    message = payload_of(browser(seller).post(market_path(market, "offer_new"), GOOD))["message"]
     assert int(message["expiry"]) == market.long_stop
 
 
 def test_the_outcome_in_money_as_it_is_typed(market, seller):
     fund(market, seller, 100 * USD)
-    path = f"/markets/{market.market_id}/outcome"
+    path = market_path(market, "offer_outcome")
     selling = browser(seller).post(path, GOOD).content.decode()
     for text in (
         "750 USDT",
@@ -173,7 +175,7 @@ class TestSigned:
     def prepared(self, market, seller):
         fund(market, seller, 10**12)
         client = browser(seller)
-        return client, payload_of(client.post(f"/markets/{market.market_id}/offers", GOOD))
+        return client, payload_of(client.post(market_path(market, "offer_new"), GOOD))
 
     def sign(self, market, who, typed):
         from otc.web.offers import terms_of_message
@@ -192,7 +194,48 @@ class TestSigned:
             500 * USD,
             750 * USD,
         )
-        assert "yours" in client.get(f"/markets/{market.market_id}/live").content.decode()
+        assert "yours" in client.get(market_path(market, "market_live")).content.decode()
+
+    def test_of_equal_terms_it_stands_where_it_was_signed_for(self, market, seller, now, prepared):
+        home = rows.chain(kind=EscrowKind.RIGHTS, escrow_address="0x" + "e6" * 20, head_time=now, fee_bps=50)
+        twin = rows.market(home, market_id=market.market_id, long_stop=market.long_stop)
+        fund(twin, seller, 10**12)
+        client, typed = prepared
+        for one in (market, twin):
+            typed = payload_of(client.post(market_path(one, "offer_new"), GOOD))
+            answer = self.hand_in(client, typed, self.sign(one, seller, typed))
+            assert answer.status_code == 201, answer.content
+            assert Offer.objects.get(offer_hash=answer.json()["offer_hash"]).market == one
+        assert Offer.objects.count() == 2
+
+    @pytest.mark.parametrize(
+        ("domain", "status", "field"),
+        [
+            (None, 400, "domain"),
+            ([], 400, "domain"),
+            ({"chainId": "many"}, 400, "chainId"),
+            ({"chainId": None}, 400, "chainId"),
+            ({"verifyingContract": "0x12"}, 400, "verifyingContract"),
+            ({"chainId": 5}, 404, "market"),
+            ({"chainId": 2**255}, 404, "market"),
+            ({"verifyingContract": "0x" + "e6" * 20}, 404, "market"),
+        ],
+    )
+    def test_a_domain_that_is_not_served(self, market, seller, prepared, domain, status, field):
+        client, typed = prepared
+        signature = self.sign(market, seller, typed)
+        typed["domain"] = typed["domain"] | domain if isinstance(domain, dict) else domain
+        answer = self.hand_in(client, typed, signature)
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (status, field)
+        assert not Offer.objects.exists()
+
+    def test_a_chain_that_is_served_no_more(self, market, seller, prepared):
+        client, typed = prepared
+        market.chain.active = False
+        market.chain.save()
+        answer = self.hand_in(client, typed, self.sign(market, seller, typed))
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (404, "market")
+        assert not Offer.objects.exists()
 
     def test_another_hand_signed(self, market, buyer, prepared):
         client, typed = prepared

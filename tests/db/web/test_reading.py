@@ -7,6 +7,8 @@ import pytest
 
 from escrow.models import DealPhase, DealTranche, DealTransfer
 from otc.core import clock
+from otc.core.models import EscrowKind
+from otc.web.links import market_path
 from points.models import MarketStatus
 from tests.db.web.conftest import DAY, USD, browser, fund
 from tests.support import rows, signed_offers
@@ -45,9 +47,9 @@ def paths(market):
     return {
         "markets": "/",
         "table": "/markets/table",
-        "market": f"/markets/{market.market_id}",
-        "live": f"/markets/{market.market_id}/live",
-        "funds": f"/markets/{market.market_id}/funds",
+        "market": market_path(market),
+        "live": market_path(market, "market_live"),
+        "funds": market_path(market, "market_funds"),
         "offer": f"/offers/{market.offers.first().offer_hash}",
         "portfolio": "/portfolio",
         "portfolio live": "/portfolio/live",
@@ -86,7 +88,7 @@ def test_no_template_has_inline_code():
 def test_an_unchanged_part_answers_304(busy, now, monkeypatch):
     monkeypatch.setattr(clock, "unix_now", lambda: now)  # two requests of one second, however slow the machine
     client = browser()
-    path = f"/markets/{busy.market_id}/live"
+    path = market_path(busy, "market_live")
     first = client.get(path)
     assert client.get(path, headers={"If-None-Match": first["ETag"]}).status_code == 304
     rows.deal(busy)
@@ -103,15 +105,75 @@ def test_the_list_is_searched_and_filtered(busy):
     assert client.get("/", {"kind": "'; --", "q": "\0%_"}).status_code == 200
 
 
+@pytest.fixture(params=["another chain", "rights"])
+def twins(market, now, request):
+    """The same terms in two escrows, that of tokens and that of rights or of another chain: two programs' markets."""
+    elsewhere = {"kind": EscrowKind.RIGHTS} if request.param == "rights" else {"chain_id": 10}
+    home = rows.chain(**elsewhere, name="Elsewhere", escrow_address="0x" + "e6" * 20, head_time=now, fee_bps=50)
+    return market, rows.market(home, market_id=market.market_id, long_stop=market.long_stop)
+
+
+def test_equal_terms_in_two_escrows_are_two_pages(twins, seller, now):
+    client = browser(seller)
+    listed = client.get("/").content.decode()
+    for market, other in (twins, twins[::-1]):
+        fund(market, seller, 12_345 * USD)
+        offer = signed_offers.post(market, seller, expiry=now + DAY)
+        link = f'href="{market_path(market)}"'
+        assert link in listed
+        text = client.get(market_path(market)).content.decode()
+        assert market.program.name in text
+        assert other.program.name not in text
+        for page in ("market_live", "market_funds", "offer_new", "offer_outcome"):
+            assert market_path(market, page) in text
+            assert market_path(other, page) not in text
+        assert market.program.name in client.get(f"/offers/{offer.offer_hash}").content.decode()
+        for path in (f"/offers/{offer.offer_hash}", f"/deals/{rows.deal(market).deal_id}", "/portfolio"):
+            assert link in client.get(path).content.decode(), path
+        assert ">yours<" in client.get(market_path(market, "market_live")).content.decode()
+        assert "12,345 USDT" in client.get(market_path(market, "market_funds")).content.decode()
+    assert market_path(twins[0]) != market_path(twins[1])
+    assert client.get(f"/markets/{twins[0].market_id}").status_code == 404
+
+
+def test_a_market_of_a_chain_that_is_not_served_has_no_page(twins, seller, now):
+    served, retired = twins
+    fund(retired, seller, 10**9)
+    offer = signed_offers.post(retired, seller, expiry=now + DAY)
+    deal = rows.deal(retired, seller=seller.address)
+    retired.chain.active = False
+    retired.chain.save()
+    client = browser(seller)
+    for page in ("market", "market_live", "market_funds", "offer_new"):
+        assert client.get(market_path(retired, page)).status_code == 404
+    assert client.post(market_path(retired, "offer_outcome"), {}).status_code == 404
+    assert served.program.name in client.get(market_path(served)).content.decode()
+    # what is still the wallet's own names the market, and leads nowhere
+    for path in (f"/offers/{offer.offer_hash}", f"/deals/{deal.deal_id}", "/portfolio"):
+        text = client.get(path).content.decode()
+        assert retired.program.name in text
+        assert market_path(retired) not in text
+
+
 def test_an_empty_venue_says_what_will_be_here(chain):
     assert "No market is listed yet" in browser().get("/").content.decode()
 
 
-@pytest.mark.parametrize("path", ["/markets/{}", "/offers/{}", "/deals/{}", "/markets/{}/live", "/offers/{}/outcome"])
+@pytest.mark.parametrize(
+    "path", ["/markets/31337/{}", "/offers/{}", "/deals/{}", "/markets/31337/{}/live", "/offers/{}/outcome"]
+)
 @pytest.mark.parametrize("identity", ["0x12", "x", "0x" + "ab" * 32, "0x" + "zz" * 32, "%F0%9F%98%80"])
 def test_unknown_ids_are_not_found(chain, path, identity):
     response = browser().get(path.format(identity))
     assert response.status_code in {404, 405}
+
+
+@pytest.mark.parametrize("escrow", ["5", "31338", "x", "-31337", "0", "9" * 19, "9" * 30, "9" * 5000])
+def test_no_market_in_an_escrow_that_is_not_there(market, escrow):
+    assert browser().get(market_path(market)).status_code == 200
+    for page in ("market", "market_live", "offer_new"):
+        path = market_path(market, page).replace("/31337/", f"/{escrow}/")
+        assert browser().get(path).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -131,12 +193,12 @@ def test_the_status_in_words(market, now, status, final_in, start_in, label):
         rows.terms(market, start=now + start_in, final_at=now + final_in)
     market.status = status
     market.save()
-    assert f">{label}</span>" in browser().get(f"/markets/{market.market_id}").content.decode()
+    assert f">{label}</span>" in browser().get(market_path(market)).content.decode()
 
 
 def test_a_market_that_never_launched(chain, now):
     market = rows.market(chain, long_stop=now - 1)
-    text = browser().get(f"/markets/{market.market_id}").content.decode()
+    text = browser().get(market_path(market)).content.decode()
     assert "Never launched" in text
     assert "No new offers now" in text
 
@@ -144,7 +206,7 @@ def test_a_market_that_never_launched(chain, now):
 def test_an_offer_for_one_wallet_shows_to_that_wallet_alone(market, seller, buyer, now):
     fund(market, seller, 10**9)
     signed_offers.post(market, seller, taker=buyer.address, expiry=now + DAY)
-    path = f"/markets/{market.market_id}/live"
+    path = market_path(market, "market_live")
     assert "Nobody sells right now" in browser().get(path).content.decode()
     assert "Nobody sells right now" not in browser(buyer).get(path).content.decode()
 
@@ -169,7 +231,7 @@ def test_a_market_that_takes_no_deals_has_no_quotes(busy):
     busy.status = MarketStatus.CANCEL_PROPOSED
     busy.save()
     client = browser()
-    assert client.get(f"/markets/{busy.market_id}").content.decode().count("Offers to sell") == 0
+    assert client.get(market_path(busy)).content.decode().count("Offers to sell") == 0
     assert '<td data-label="Open offers">12</td>' not in client.get("/").content.decode()
 
 
