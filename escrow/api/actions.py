@@ -6,6 +6,7 @@ from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 
 from escrow.services.transactions import Action
+from escrow.services.tx.params import BATCH_MAX
 from otc.core.serializers import AddressField, Hash32Field, HexBytesField, IntField, StrictSerializer, UintField
 from otc.core.signatures import SIGNATURE_MAX, with_v_27
 from points.api.serializers import ChoiceText, EscrowField, SideField
@@ -15,7 +16,6 @@ UINT16_MAX = 2**16 - 1
 UINT32_MAX = 2**32 - 1
 UINT40_MAX = 2**40 - 1
 TRANCHE_MAX = 63
-BATCH_MAX = 50
 IDS_MAX = 5_000
 
 

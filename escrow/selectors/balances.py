@@ -8,15 +8,31 @@ from django.db.models import Q, Sum
 
 from escrow.domain.ledger import FREE
 from escrow.models import Account, Deal, DealOutcome, SettlementTerms, Transfer, TransferState
-from escrow.selectors.deals import DealView, deal_view, deals_of
+from escrow.selectors.deals import DealView, deal_view, deal_views, deals_of
 from otc.core.models import Chain
 from points.models import PayToken
 
 
 @dataclass(frozen=True, slots=True)
+class Locked:
+    """A wallet's own payment, collateral and bonds in open deals, base units."""
+
+    payment: int = 0
+    collateral: int = 0
+    bond: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.payment + self.collateral + self.bond
+
+    def __add__(self, other: "Locked") -> "Locked":
+        return Locked(self.payment + other.payment, self.collateral + other.collateral, self.bond + other.bond)
+
+
+@dataclass(frozen=True, slots=True)
 class BalanceView:
     """Base units of `token`. `free` counts everything seen; `pending_in` and `pending_out` are the parts of it that came or
-    went in blocks that are not final. `locked`: the wallet's own payment, collateral and bonds in open deals.
+    went in blocks that are not final.
     """
 
     chain: Chain
@@ -25,15 +41,9 @@ class BalanceView:
     decimals: int | None
     is_pay_token: bool
     free: int
-    locked_payment: int
-    locked_collateral: int
-    locked_bond: int
+    locked: Locked
     pending_in: int
     pending_out: int
-
-    @property
-    def locked(self) -> int:
-        return self.locked_payment + self.locked_collateral + self.locked_bond
 
 
 def balances(address: str, *, chain: Chain) -> list[BalanceView]:
@@ -42,7 +52,6 @@ def balances(address: str, *, chain: Chain) -> list[BalanceView]:
     coming = _pending(accounts.values(), "credit")
     going = _pending(accounts.values(), "debit")
     locked = locked_by_token(address, chain=chain)
-    bonds = bonds_by_token(address, chain=chain)
     pay_tokens = {token.address: token for token in PayToken.objects.filter(chain=chain)}
     others = sorted(token for token, account in accounts.items() if account.balance and token not in pay_tokens)
     named = _names(chain, others)
@@ -63,9 +72,7 @@ def balances(address: str, *, chain: Chain) -> list[BalanceView]:
                 decimals=decimals,
                 is_pay_token=token in pay_tokens,
                 free=account.balance if account else 0,
-                locked_payment=locked[token][0],
-                locked_collateral=locked[token][1],
-                locked_bond=bonds.get(token, 0),
+                locked=locked.get(token, Locked()),
                 pending_in=coming.get(pk, 0),
                 pending_out=going.get(pk, 0),
             )
@@ -90,35 +97,31 @@ def _names(chain: Chain, tokens: Iterable[str]) -> dict[str, tuple[str, int | No
     return {row.token: (row.token_symbol, row.token_decimals) for row in rows}
 
 
-def locked_by_token(address: str, *, chain: Chain) -> dict[str, tuple[int, int]]:
-    """(payment, collateral) of the wallet in open deals, by token."""
+def locked_by_token(address: str, *, chain: Chain) -> dict[str, Locked]:
+    """What the wallet has in open deals, by token. Deals that nothing was delivered to are summed by the database."""
+    sums: dict[str, Locked] = defaultdict(Locked)
     untouched = Deal.objects.filter(chain=chain, outcome=DealOutcome.OPEN, tranches=None)
-    sums: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for party, column, place in (("buyer", "payment", 0), ("seller", "collateral", 1)):
+    for party, column in (("buyer", "payment"), ("seller", "collateral"), ("disputed_by", "bond")):
         found = untouched.filter(**{party: address}).order_by().values_list("pay_token__address")
         for token, total in found.annotate(total=Sum(column)):
-            _add(sums, token, place, int(total))
+            sums[token] += Locked(**{column: int(total)})
     touched = deals_of(party=address, outcome=DealOutcome.OPEN, chain_id=chain.pk).filter(tranches__isnull=False)
-    for deal in touched.distinct():
-        view = deal_view(deal)
-        token = deal.pay_token.address
-        if deal.buyer == address:
-            _add(sums, token, 0, view.payment_locked)
-        else:
-            _add(sums, token, 1, view.collateral_locked)
+    for (_chain, token), locked in locked_in(deal_views(touched.distinct()), address).items():
+        sums[token] += locked
     return sums
 
 
-def bonds_by_token(address: str, *, chain: Chain) -> dict[str, int]:
-    """What the wallet locked to dispute deals that are open, by token."""
-    rows = Deal.objects.filter(chain=chain, outcome=DealOutcome.OPEN, disputed_by=address).order_by()
-    found = rows.values_list("pay_token__address").annotate(total=Sum("bond"))
-    return {token: int(total) for token, total in found}
-
-
-def _add(sums: dict[str, tuple[int, int]], token: str, place: int, amount: int) -> None:
-    payment, collateral = sums[token]
-    sums[token] = (payment + amount, collateral) if place == 0 else (payment, collateral + amount)
+def locked_in(deals: Iterable[DealView], address: str) -> dict[tuple[int, str], Locked]:
+    """What the wallet has in these deals, by the key of their escrow's row and token."""
+    sums: dict[tuple[int, str], Locked] = defaultdict(Locked)
+    for view in deals:
+        deal = view.deal
+        sums[deal.chain_id, deal.pay_token.address] += Locked(
+            payment=view.payment_locked if deal.buyer == address else 0,
+            collateral=view.collateral_locked if deal.seller == address else 0,
+            bond=view.bond_locked if deal.disputed_by == address else 0,
+        )
+    return sums
 
 
 @dataclass(frozen=True, slots=True)

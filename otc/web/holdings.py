@@ -4,11 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db.models import Case, IntegerField, Value, When
+from django.db.models import Q
 
 from escrow.domain import payouts
 from escrow.models import Account, AccountKind, Deal, DealOutcome, DealPhase, SettlementTerms
+from escrow.selectors.balances import Locked, locked_in
 from escrow.selectors.deals import DealView, TrancheView, deal_view, deals_of
+from escrow.services.tx.params import BATCH_MAX
 from otc.core.models import Chain, EscrowKind
 from otc.web import selectors
 from otc.web.context import chain_now
@@ -16,7 +18,7 @@ from otc.web.phases import Phase
 from points.models import Offer, OfferState, PayToken
 from points.selectors.offers import offers
 
-DEAL_ROWS = 250
+CLOSED_ROWS = 30
 OFFER_ROWS = 100
 FAR = 2**63  # later than any deadline
 
@@ -98,9 +100,10 @@ class DealCard:
 
     @property
     def urgency(self) -> tuple[int, int]:
-        """Sorts what needs somebody's hand first, then by deadline, then by age."""
-        waits = self.act in {Act.WAIT, Act.NONE}
-        return int(waits), (self.current.view.deadline if self.current else self.phase.until) or FAR
+        """Sorts what needs somebody's hand first, then what waits, both by what is due next; what has ended comes last."""
+        if not self.open:
+            return 2, FAR
+        return int(self.act is Act.WAIT), self.view.deadline or self.phase.until or FAR
 
     @property
     def deliverable(self) -> bool:
@@ -138,10 +141,12 @@ class DealCard:
 
 
 def cards_of(wallet: str) -> list[DealCard]:
-    """Deals of `wallet`, open ones first, newest first. Two queries."""
-    ended = Case(When(outcome=DealOutcome.OPEN, then=Value(0)), default=Value(1), output_field=IntegerField())
-    rows = deals_of(party=wallet).select_related("market__pay_token").defer("market__rules_text")
-    return [card_of(deal, wallet) for deal in rows.order_by(ended, "-id")[:DEAL_ROWS]]
+    """All open deals of `wallet` by urgency, then those that ended last, each newest first among equals. Two queries."""
+    deals = deals_of(party=wallet)
+    ended = deals.exclude(outcome=DealOutcome.OPEN).order_by("-id").values("pk")[:CLOSED_ROWS]
+    rows = deals.filter(Q(outcome=DealOutcome.OPEN) | Q(pk__in=ended)).select_related("market__pay_token")
+    cards = [card_of(deal, wallet) for deal in rows.defer("market__rules_text").order_by("-id")]
+    return sorted(cards, key=lambda card: card.urgency)
 
 
 def card_of(deal: Deal, wallet: str) -> DealCard:
@@ -177,15 +182,12 @@ class Funds:
 
 
 def funds_of(wallet: str, cards: Iterable[DealCard]) -> list[Funds]:
-    """Per payment token, and per other token of which there is some. `cards`: all open deals of the wallet. Two queries."""
+    """Per payment token, and per other token of which there is some. `cards`: as by `cards_of`. Two queries."""
     cards = list(cards)
     tokens = list(PayToken.objects.filter(chain__active=True).select_related("chain"))
     accounts = Account.objects.filter(kind=AccountKind.FREE, owner=wallet, balance__gt=0).select_related("chain")
     free = {(account.chain_id, account.token): account for account in accounts}
-    locked: dict[int, int] = {}
-    for card in cards:
-        mine = card.view.collateral_locked if card.selling else card.view.payment_locked
-        locked[card.deal.pay_token_id] = locked.get(card.deal.pay_token_id, 0) + mine
+    locked = locked_in((card.view for card in cards), wallet)
     rows = []
     for token in tokens:
         account = free.pop((token.chain_id, token.address), None)
@@ -195,7 +197,7 @@ def funds_of(wallet: str, cards: Iterable[DealCard]) -> list[Funds]:
             symbol=token.symbol,
             decimals=token.decimals,
             free=int(account.balance) if account else 0,
-            locked=locked.get(token.pk, 0),
+            locked=locked.get((token.chain_id, token.address), Locked()).total,
             pay_token=token,
         )
         # Money of the rights escrow goes in by the page of a market that needs it.
@@ -236,10 +238,13 @@ def offers_of(wallet: str) -> list[OfferLine]:
 
 @dataclass(frozen=True)
 class DeliveryBatch:
-    """Deliverable deals of one settlement token on one chain, and what hangs on them until `deadline`, the nearest."""
+    """Deliverable deals of one settlement token on one chain that fit in one transaction, due soonest first, and what hangs on
+    them until `deadline`, the nearest. `following`: how many more batches are deliverable after it.
+    """
 
     chain: Chain
     cards: list[DealCard]
+    following: int
 
     @property
     def terms(self) -> SettlementTerms:
@@ -285,10 +290,13 @@ class DeliveryBatch:
 
 
 def delivery_batches(cards: Iterable[DealCard]) -> list[DeliveryBatch]:
-    """The deals that their seller can deliver now, by chain and settlement token."""
+    """What their seller can deliver now: by chain and settlement token the batch that is due next. `cards`: as by `cards_of`."""
     groups: dict[tuple[int, str], list[DealCard]] = {}
     for card in cards:
         if card.deliverable and not card.view.in_rights:  # pieces are named one by one
             terms = card.deal.market.settlement_terms
             groups.setdefault((card.deal.market.chain_id, terms.token), []).append(card)
-    return [DeliveryBatch(group[0].deal.market.chain, group) for group in groups.values()]
+    return [
+        DeliveryBatch(group[0].deal.market.chain, group[:BATCH_MAX], following=(len(group) - 1) // BATCH_MAX)
+        for group in groups.values()
+    ]

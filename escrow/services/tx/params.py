@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from escrow.contracts import bindings
 from otc.core.fields import ZERO_ADDRESS, ZERO_HASH
 
+BATCH_MAX = 50  # items of one transaction
+
 Item = TypeVar("Item")
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django import template
+from django.template import Context
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -79,6 +80,14 @@ def due(value: int, terms: SettlementTerms) -> str:
     if terms.semi_fungible is None:
         return f"{amount(value, terms.token_decimals)} {terms.token_symbol}".rstrip()
     return figures.pieces(value, terms.token_symbol)
+
+
+@register.simple_tag(takes_context=True)
+def query_with(context: Context, name: str, value: int) -> str:
+    """The page's query string with one name changed: how a list is turned to another page, and all else stays."""
+    query = context["request"].GET.copy()
+    query[name] = str(value)
+    return f"?{query.urlencode()}"
 
 
 @register.simple_tag

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.core.paginator import Page, Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -18,12 +19,17 @@ from otc.web.revalidation import revalidated
 from otc.web.timeline import timeline_of
 from points.domain.offers import collateral_bps, price_e18
 
-CLOSED_ROWS = 30
+OPEN_ROWS = 50  # of a page
 
 
-def _context(wallet: str) -> dict[str, Any]:
+def _page(request: HttpRequest, name: str, cards: list[holdings.DealCard]) -> Page[holdings.DealCard]:
+    """The page of a list that `name` of the query string asks for; the nearest there is, for one that is not."""
+    return Paginator(cards, OPEN_ROWS).get_page(request.GET.get(name))
+
+
+def _context(request: HttpRequest, wallet: str) -> dict[str, Any]:
     cards = holdings.cards_of(wallet)
-    still_open = sorted((card for card in cards if card.open), key=lambda card: card.urgency)
+    still_open = [card for card in cards if card.open]
     lines = holdings.offers_of(wallet)
     return {
         "wallet": wallet,
@@ -32,9 +38,9 @@ def _context(wallet: str) -> dict[str, Any]:
         "in_rights": any(card.deal.chain.kind == EscrowKind.RIGHTS for card in cards),
         "lines": lines,
         "offer_chains": {line.offer.market.chain_id: line.offer.market.chain for line in lines}.values(),
-        "selling": [card for card in still_open if card.selling],
-        "buying": [card for card in still_open if not card.selling],
-        "closed": [card for card in cards if not card.open][:CLOSED_ROWS],
+        "selling": _page(request, "selling", [card for card in still_open if card.selling]),
+        "buying": _page(request, "buying", [card for card in still_open if not card.selling]),
+        "closed": [card for card in cards if not card.open],
         "batches": holdings.delivery_batches(still_open),
     }
 
@@ -45,7 +51,7 @@ def portfolio(request: HttpRequest) -> HttpResponse:
     wallet = wallet_of(request)
     if not wallet:
         return render(request, "web/portfolio_signed_out.html", {"section": "portfolio"})
-    return render(request, "web/portfolio.html", _context(wallet))
+    return render(request, "web/portfolio.html", _context(request, wallet))
 
 
 @require_GET
@@ -54,7 +60,7 @@ def portfolio_live(request: HttpRequest) -> HttpResponse:
     wallet = wallet_of(request)
     if not wallet:
         return HttpResponse(status=204)
-    return revalidated(request, render(request, "web/portfolio_live.html", _context(wallet)))
+    return revalidated(request, render(request, "web/portfolio_live.html", _context(request, wallet)))
 
 
 @require_GET

@@ -221,7 +221,7 @@ def _delivered(form: DeliverForm | DeliverRightsForm) -> dict[str, Any]:
 
 @require_http_methods(["GET", "POST"])
 def deliver_all(request: HttpRequest, escrow: int, token: str) -> HttpResponse:
-    """Everything that can be delivered now in one settlement token, in one transaction."""
+    """Everything that can be delivered now in one settlement token: the batch that is due next, in one transaction."""
     wallet = require_wallet(wallet_of(request))
     batches = holdings.delivery_batches(holdings.cards_of(wallet))
     batch = next((one for one in batches if one.chain.pk == escrow and one.token == token.lower()), None)

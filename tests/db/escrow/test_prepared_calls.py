@@ -608,8 +608,8 @@ def test_what_is_allowed_now_follows_phase_and_time(market, attested):
 def test_a_bond_is_locked_money_of_who_disputed(attested):
     deal = disputed(attested)
     (row,) = balances(rows.BUYER, chain=attested.chain)
-    assert (row.locked_payment, row.locked_bond, row.locked) == (250 * USD, 25 * USD, 275 * USD)
+    assert (row.locked.payment, row.locked.bond, row.locked.total) == (250 * USD, 25 * USD, 275 * USD)
     (row,) = balances(rows.SELLER, chain=attested.chain)
-    assert (row.locked_collateral, row.locked_bond) == (125 * USD, 0)
+    assert (row.locked.collateral, row.locked.bond) == (125 * USD, 0)
     view = deal_view(deal_get(deal.deal_id))
     assert (view.bond_locked, view.deadline) == (25 * USD, UNTIL)

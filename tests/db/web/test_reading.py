@@ -7,11 +7,14 @@ import pytest
 
 from escrow.models import DealPhase, DealTranche, DealTransfer
 from otc.core import clock
+from otc.core.fields import to_checksum
 from otc.core.models import EscrowKind
+from otc.web import holdings
 from otc.web.links import market_path
 from points.models import MarketStatus
 from tests.db.web.conftest import DAY, USD, browser, fund
 from tests.support import rows, signed_offers
+from tests.support.api_client import Client
 
 PROJECT = Path(__file__).resolve().parents[3]
 QUERIES = 8  # the bar of a page
@@ -225,6 +228,90 @@ def test_what_needs_a_hand_stands_first(market, seller, buyer, now):
     rows.deal(market, buyer=buyer.address, seller=seller.address)  # newer, and waits
     text = browser(seller).get("/portfolio").content.decode()
     assert re.findall(r'href="/deals/(0x[0-9a-f]{64})"', text)[0] == due.deal_id
+
+
+@pytest.fixture
+def many(chain, seller, buyer, now):
+    """260 deals that their seller can deliver; the ten oldest, in a market of their own, are due first."""
+    soon, later = (rows.market(chain, long_stop=now + 90 * DAY) for _ in range(2))
+    rows.terms(soon, start=now - 200, final_at=now - 300)
+    rows.terms(later, start=now - 100, final_at=now - 200)
+    parties = {"buyer": buyer.address, "seller": seller.address}
+    return [rows.deal(market, **parties) for market, count in ((soon, 10), (later, 250)) for _ in range(count)]
+
+
+def deals_listed(text):
+    return re.findall(r'<a class="font-semibold hover:underline" href="/deals/(0x[0-9a-f]{64})"', text)
+
+
+def test_every_open_deal_counts_and_is_listed_what_is_due_next_first(
+    many, seller, buyer, django_assert_max_num_queries
+):
+    client = browser(seller)
+    with django_assert_max_num_queries(QUERIES):
+        text = client.get("/portfolio").content.decode()
+    assert "260 open deals" in text
+    assert ">32,500</td>" in text  # 260 times 125 USDT of collateral
+    (row,) = Client().get(f"balances/{seller.address}").json()["balances"]
+    assert row["locked"] == str(32_500 * USD)
+    assert set(deals_listed(text)[:10]) == {deal.deal_id for deal in many[:10]}
+    listed = deals_listed(text)
+    while further := re.search(r'href="(\?selling=\d+)#selling-title">Next<', text):
+        text = client.get(f"/portfolio{further[1]}").content.decode()
+        assert f'hx-get="/portfolio/live{further[1]}"' in text  # what is polled is what is shown
+        assert deals_listed(client.get(f"/portfolio/live{further[1]}").content.decode()) == deals_listed(text)
+        listed += deals_listed(text)
+    assert len(listed) == 260
+    assert set(listed) == {deal.deal_id for deal in many}
+    assert "65,000</td>" in browser(buyer).get("/portfolio").content.decode()
+
+
+def test_one_list_is_turned_and_the_other_stays(many, seller, now):
+    market = many[0].market
+    for _ in range(51):
+        rows.deal(market, buyer=seller.address)
+    text = browser(seller).get("/portfolio?selling=3&buying=2&more=%22").content.decode()
+    for link in (
+        "?selling=4&amp;buying=2&amp;more=%22#selling-title",
+        "?selling=2&amp;buying=2&amp;more=%22#selling-title",
+        "?selling=3&amp;buying=1&amp;more=%22#buying-title",
+    ):
+        assert f'href="{link}"' in text
+    assert "101 to 150 of 260" in text
+    assert "51 to 51 of 51" in text
+
+
+def test_a_page_that_is_not_there_is_the_nearest(many, seller):
+    client = browser(seller)
+    for number in ("", "x", "0", "-1", "7", "1.5", "9" * 30, "9" * 5000, "%00", "\N{SUPERSCRIPT TWO}"):
+        text = client.get(f"/portfolio/live?selling={number}&buying={number}").content.decode()
+        assert re.search("1 to 50 of 260|251 to 260 of 260", text), number
+
+
+def test_the_page_has_locked_what_the_api_has(busy, seller, buyer, now):
+    rights = rows.chain(kind=EscrowKind.RIGHTS, escrow_address="0x" + "e6" * 20, head_time=now)
+    keys = rows.market(rights, long_stop=now + 90 * DAY)
+    rows.deal(keys, buyer=seller.address)
+    rows.deal(keys, seller=seller.address, collateral=3 * USD)
+    disputed(busy, buyer, seller, now)
+    by_seller = {"phase": DealPhase.DISPUTED_BY_SELLER, "disputed_by": seller.address, "bond": 11 * USD}
+    disputed(busy, buyer, seller, now, **by_seller)
+    rows.deal(busy, buyer=seller.address, seller=buyer.address)
+    part = rows.deal(busy, buyer=buyer.address, seller=seller.address)
+    rows.terms(busy, start=now - 100, final_at=now - 200, tge_bps=2_500, tranches=3, period=DAY)
+    DealTranche.objects.create(deal=part, number=0, delivered=25 * 10**18, outcome=1)
+    DealTranche.objects.create(deal=part, number=1, delivered=10**18)
+    for who in (seller, buyer):
+        told = {
+            (one["escrow"], one["token"]): (one["locked"], one["locked_bond"])
+            for one in Client().get(f"balances/{who.address}").json()["balances"]
+        }
+        shown = holdings.funds_of(who.address, holdings.cards_of(who.address))
+        assert {(one.chain.kind, to_checksum(one.token)): str(one.locked) for one in shown if one.locked} == {
+            key: locked for key, (locked, _bond) in told.items() if locked != "0"
+        }
+        bond = (25 if who is buyer else 11) * USD
+        assert told["tokens", to_checksum(rows.TOKEN)][1] == str(bond)
 
 
 def test_a_market_that_takes_no_deals_has_no_quotes(busy):

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from escrow.models import Deal, DealTranche
 from otc.core.errors import DomainError, ErrorCode
 from tests.db.web.conftest import DAY, USD, browser, fund
 from tests.support import rows, signed_offers
@@ -211,6 +212,35 @@ class TestSettle:
         assert action == "deliver_batch"
         assert {one["deal_id"] for one in params["deliveries"]} == {deal.deal_id, other.deal_id}
         assert client.get(f"/portfolio/deliver/{market.chain_id}/{'0x' + '78' * 20}").status_code == 422
+
+    def test_everything_due_goes_in_batches_the_soonest_deadline_first(self, market, seller, node, now):
+        rows.terms(market, start=now - 100, final_at=now - 300)
+        sooner = rows.market(market.chain, long_stop=now + 90 * DAY)
+        rows.terms(sooner, start=now - 200, final_at=now - 300)
+        due = [
+            rows.deal(of, seller=seller.address).deal_id for of, n in ((sooner, 10), (market, 250)) for _ in range(n)
+        ]
+        path = f"/portfolio/deliver/{market.chain_id}/{'0x' + '77' * 20}"
+        client, sent = browser(seller), []
+        for following in (5, 4, 3, 2, 1, 0):
+            words = {0: "", 1: "1 more batch follows"}.get(following, f"{following} more batches follow")
+            deals = 50 if following else 10
+            pages = [client.get(where).content.decode() for where in ("/portfolio", path)]
+            assert all(words in page for page in pages)
+            assert any("more batch" in page for page in pages) == bool(following)
+            assert f"Deliver {'the first' if following else 'all'} {deals}<" in pages[0]
+            assert f"{deals} deals, together" in pages[1]
+            client.post(path)
+            action, _, params = node.asked[-1]
+            batch = [one["deal_id"] for one in params["deliveries"]]
+            assert (action, len(batch)) == ("deliver_batch", deals)
+            sent += batch
+            for deal in Deal.objects.filter(deal_id__in=batch):
+                DealTranche.objects.create(deal=deal, number=0, delivered=100 * 10**18, outcome=1)
+        assert set(sent[:10]) == set(due[:10])
+        assert sorted(sent) == sorted(due)
+        assert client.post(path).status_code == 422
+        assert len(node.asked) == 6
 
     def test_slash_when_due_and_not_before(self, deal, market, buyer, node, now):
         client = browser(buyer)
