@@ -47,9 +47,10 @@ LIMITS = (
     *("--default-bytes-lengths", "0,65", "--loop", str(LOOP)),
     *("--solver-timeout-assertion", f"{SOLVER_SECONDS}s", "--solver-threads", "1"),
 )
-# What made a query impossible is remembered: many paths end for the same few reasons. Where few do, the names that this
-# gives to all that is known cost more than it saves.
+# What made a query impossible is remembered. A delivery with unknown amounts has thousands of paths that end for the same few reasons.
+# Elsewhere the names that this gives to all that is known cost more than it saves.
 REMEMBERING = ("--cache-solver",)
+REPEATING = re.compile(r"PartsTest\.check_(false_)?deliver")
 MANNER = ("--early-exit", "--no-status")
 CUT = "loop-bound"  # in halmos' warning that a loop was walked LOOP times and not to its end
 PROVED, REFUTED, UNDECIDED, NOT_RUN = "proved", "refuted", "undecided", "not run"
@@ -102,12 +103,6 @@ class Suite:
     files: tuple[Path, ...]
     codes: Mapping[str, Callable[[], str]]  # name of the constant, creation code (hex)
     stands_on: tuple[bytes, ...]  # what the codes are made of
-    remembering: bool = False
-
-    @property
-    def options(self) -> tuple[str, ...]:
-        """What halmos is told, but for the checks' names and the solvers."""
-        return (*LIMITS, *(REMEMBERING if self.remembering else ()), *MANNER)
 
     def checks(self) -> list[str]:
         """All checks as Contract.function, in the order of the files."""
@@ -122,8 +117,14 @@ class Suite:
 
     def digest(self) -> str:
         """Of all that an outcome stands on: the byte code, the checks, and how they are run."""
-        parts = [*self.stands_on, *(path.read_bytes() for path in (*self.files, MAIN)), " ".join(self.options).encode()]
+        told = options(remembering=any(map(REPEATING.search, self.checks())))
+        parts = [*self.stands_on, *(path.read_bytes() for path in (*self.files, MAIN)), " ".join(told).encode()]
         return hashlib.sha256(b"".join(parts)).hexdigest()[: report.DIGITS]
+
+
+def options(*, remembering: bool) -> tuple[str, ...]:
+    """What halmos is told, but for the checks' names and the solvers."""
+    return (*LIMITS, *(REMEMBERING if remembering else ()), *MANNER)
 
 
 def suites() -> list[Suite]:
@@ -140,13 +141,11 @@ def suites() -> list[Suite]:
             (*parts, *shared),
             {**shipped, "ANY_PARTS": partial(compiling.with_unknown_amounts, "OTCEscrow")},
             (*artifacts, unknown),
-            remembering=True,
         ),
         Suite(
             (*rights, *shared),
             {**shipped, "ANY_RIGHTS_PARTS": partial(compiling.with_unknown_amounts, "RightsEscrow")},
             (*artifacts, unknown),
-            remembering=True,
         ),
     ]
 
@@ -186,16 +185,17 @@ def _run(
         if not any(is_open(known.get(name), solvers, seconds) for solvers in SOLVERS):
             _tell(say, known[name])
     for solvers in SOLVERS:
-        by_contract: dict[str, list[str]] = {}
+        together: dict[tuple[str, bool], list[str]] = {}
         for name in names:
             if is_open(known.get(name), solvers, seconds):
-                by_contract.setdefault(name.split(".")[0], []).append(name)
-        if by_contract and not _is_prepared(folder):
+                together.setdefault((name.split(".")[0], REPEATING.search(name) is not None), []).append(name)
+        if together and not _is_prepared(folder):
             prepare(folder, suite)
-        if by_contract:
+        if together:
             _build(folder, environment)
-        for contract, mine in by_contract.items():
-            for outcome in _contract(contract, mine, Trial(folder, environment, suite.options, solvers, seconds)):
+        for (contract, remembering), mine in together.items():
+            trial = Trial(folder, environment, options(remembering=remembering), solvers, seconds)
+            for outcome in _contract(contract, mine, trial):
                 known[outcome.name] = outcome
                 with results.open("a", encoding="utf-8") as out:
                     out.write(json.dumps(asdict(outcome)) + "\n")

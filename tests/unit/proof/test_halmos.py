@@ -64,7 +64,9 @@ def test_what_queries_were_made_of_is_kept_alive(tmp_path, main, status):
     package = tmp_path / "halmos"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    (package / "sevm.py").write_text("class Path:\n    def to_smt2(self, args):\n        return 'query'\n")
+    (package / "sevm.py").write_text(
+        "class SMTQuery: ...\nclass Path:\n    def to_smt2(self, args):\n        return 'query'\n"
+    )
     (package / "__main__.py").write_text(SEES_WHAT_IS_KEPT)
     plain = ["-c", "import sys; from halmos.__main__ import main; sys.exit(main())"]
     done = subprocess.run(
@@ -108,12 +110,19 @@ def test_z3_gets_what_yices_does_not_decide(tmp_path, yices, said):
 
 
 def test_halmos_is_asked_as_its_suite_wants_and_by_its_own_python():
-    shipped, parts, rights = halmos.suites()
-    assert [suite.remembering for suite in (shipped, parts, rights)] == [False, True, True]
-    command = halmos._command("KeepsTest", ["check_a", "check_b"], trial(1, options=parts.options, solvers=halmos.BOTH))
+    told = halmos.options(remembering=True)
+    command = halmos._command("KeepsTest", ["check_a", "check_b"], trial(1, options=told, solvers=halmos.BOTH))
     assert command[:3] == ["python", "-P", str(halmos.MAIN)]
     assert {*halmos.LIMITS, *halmos.REMEMBERING, *halmos.SOLVERS[halmos.BOTH]} <= set(command)
     assert command[-1] == r"^(check_a|check_b)\("
+
+
+def test_what_repeats_itself_is_remembered():
+    names = [name for suite in halmos.suites() for name in suite.checks() if halmos.REPEATING.search(name)]
+    assert {name.split(".")[0] for name in names} == {
+        *("KeepsPartsTest", "SolventPartsTest", "ApprovalPartsTest", "ReachablePartsTest", "RightsDeliveryPartsTest")
+    }
+    assert all("check_deliver" in name or "check_false_deliver" in name for name in names)
 
 
 def outcome(verdict, limit, solvers):
