@@ -6,7 +6,8 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from otc.accounts.models import User
+from otc.accounts.models import SignInNonce, User
+from points.models import Offer
 from tests.db.web.conftest import browser
 
 
@@ -69,6 +70,31 @@ def test_no_message_no_session(client, body):
     assert post(client, "/sign-in", body).status_code in {400, 401, 422}
     assert not User.objects.exists()
     assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/message", "/offers/signed"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"[" * 200_000,
+        b'{"message": ' * 100_000,
+        b'{"message": "\\ud800", "address": "\\ud800"}',
+        b'{"message": NaN}',
+        b'{"chain_id": ' + b"9" * 5_000 + b', "address": "0x' + b"ab" * 20 + b'"}',
+    ],
+    ids=["none", "half", "bytes", "null", "deep lists", "deep objects", "surrogate", "nan", "huge"],
+)
+def test_a_body_that_is_no_json_object_is_a_400_and_stores_nothing(chain, seller, path, body):
+    answer = browser(seller).post(path, body, content_type="application/json", headers={"host": "localhost"})
+    assert answer.status_code == 400
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["detail"]
+    assert not SignInNonce.objects.exists()
+    assert not Offer.objects.exists()
 
 
 def test_other_methods_are_refused(client):
