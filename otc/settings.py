@@ -166,7 +166,7 @@ STATIC_ROOT = Path(env.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
 # static/src holds sources for the asset build; only what is served as it is stands in static/public and static/build.
 STATICFILES_DIRS = [BASE_DIR / "static" / "public", BASE_DIR / "static" / "build"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "otc.core.storage.WholeFileStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG

@@ -10,7 +10,7 @@ from otc.settings import DATABASES  # noqa: E402
 # One round of a weak hash: a staff log-in in a test proves the path, not the strength.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {"BACKEND": "otc.core.storage.WholeFileStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 STATIC_ROOT = run.folder() / "static"

@@ -17,6 +17,7 @@ from points.services.list_trees import tree_open
 from points.services.projects import project_member_require
 
 if TYPE_CHECKING:
+    from django.core.files.base import File
     from django.core.files.uploadedfile import UploadedFile
 
 FILE_MAX: Final = 64 * 1024 * 1024  # bytes
@@ -24,7 +25,7 @@ SUFFIXES: Final = (".csv", ".csv.gz")
 NAME_MAX: Final = 200
 
 
-def file_sha256(file: "UploadedFile[bytes]") -> str:
+def file_sha256(file: "File[bytes]") -> str:
     """Of the whole file, from its beginning."""
     digest = hashlib.sha256()
     for chunk in file.chunks():
@@ -58,11 +59,10 @@ def list_upload(*, user: User, program: Program, file: "UploadedFile[bytes]") ->
     list_upload_check(user=user, program=program, file=file)
     digest = file_sha256(file)
     file.seek(0)
-    # Stored under its content, so that a repeated upload is the same file and a rolled back one leaves nothing new.
+    # Stored under its content, so that a repeated upload is the same file and a rolled back one leaves nothing new. Written even
+    # where there is one: that may be damaged.
     suffix = ".csv.gz" if (file.name or "").lower().endswith(".gz") else ".csv"
-    stored = f"allocations/{digest[2:]}{suffix}"
-    if not default_storage.exists(stored):
-        stored = default_storage.save(stored, file)
+    stored = default_storage.save(f"allocations/{digest[2:]}{suffix}", file)
     with transaction.atomic():
         return AllocationList.objects.create(
             program=program,

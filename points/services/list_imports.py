@@ -15,6 +15,7 @@ from otc.core.outbox import NewEvent, outbox_add_locked
 from points.domain import merkle
 from points.domain.allocations import LINE_MAX, AllocationRows, FileRefused
 from points.models import AllocationList
+from points.services.allocation_lists import file_sha256
 from points.services.list_trees import tree_store
 
 State = AllocationList.State
@@ -72,6 +73,9 @@ def _read(found: AllocationList) -> AllocationRows:
     rows = AllocationRows()
     shown = clock.monotonic()
     with found.file.open("rb") as file:
+        if file_sha256(file) != found.file_sha256:
+            raise FileRefused(0, "The stored file is not the one that was uploaded. Upload it again: that replaces it.")
+        file.seek(0)
         raw = cast("BinaryIO", file)
         for number, line in _lines(raw):
             rows.add_line(number, line)

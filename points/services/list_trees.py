@@ -1,6 +1,6 @@
 """Merkle trees of imported lists as files: 32 bytes a node, in the array order of `points.domain.merkle`.
 
-A file is named by its root, so it is never stale; a lost one is made again from the rows.
+A file is named by its root, so it is never stale; a lost or short one is made again from the rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,18 +45,25 @@ def tree_name(root: str) -> str:
 
 
 def tree_store(tree: Sequence[bytes]) -> str:
-    """Writes a tree's file unless it is there, and returns the root."""
+    """Writes a tree's file, whatever is there, and returns the root."""
     root = "0x" + tree[0].hex()
-    if not default_storage.exists(tree_name(root)):
-        default_storage.save(tree_name(root), ContentFile(b"".join(tree)))
+    default_storage.save(tree_name(root), ContentFile(b"".join(tree)))
     return root
+
+
+def _size(name: str) -> int:
+    """Bytes of a stored file; 0: there is none."""
+    try:
+        return default_storage.size(name)
+    except FileNotFoundError:
+        return 0
 
 
 @contextmanager
 def tree_open(*, allocation_list: AllocationList) -> Iterator[StoredTree]:
-    """The tree of an imported list; made again from its rows when the file is lost (seconds for a large list)."""
+    """The tree of an imported list; made again from its rows when the file is lost or not whole (seconds for a large list)."""
     assert allocation_list.root is not None, "only imported lists have a tree"  # noqa: S101
-    if not default_storage.exists(tree_name(allocation_list.root)):
+    if _size(tree_name(allocation_list.root)) != (2 * allocation_list.row_count - 1) * NODE:
         rows = AllocationRow.objects.filter(list=allocation_list).values_list("address", "amount")
         leaves = [merkle.standard_leaf(bytes.fromhex(a[2:]), amount) for a, amount in rows.iterator(chunk_size=10_000)]
         tree_store(merkle.build(leaves))

@@ -1,8 +1,10 @@
 import gzip
 import hashlib
+from pathlib import Path
 from random import Random
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, connections
@@ -135,14 +137,7 @@ def test_every_row_has_a_proof_even_when_the_tree_file_is_lost(member, program):
     for row in AllocationRow.objects.filter(list=done):
         given = allocation_lists.list_proof(allocation_list=done, address=row.address)
         assert (given.amount, given.position, given.root) == (row.amount, row.position, done.root)
-        assert allocation_lists.proof_verify(
-            leaf_format=merkle.LeafFormat.STANDARD,
-            root=done.root,
-            address=row.address,
-            amount=row.amount,
-            index=None,
-            proof=given.proof,
-        )
+        assert proof_holds(given)
     default_storage.delete(tree_name(done.root))
     assert allocation_lists.list_proof(allocation_list=done, address=row.address) == given
 
@@ -157,6 +152,77 @@ def test_no_proof_of_strangers_or_before_the_import(member, program):
     with pytest.raises(DomainError) as refused:
         allocation_lists.list_proof(allocation_list=waiting, address="0x" + "01" * 20)
     assert refused.value.code == ErrorCode.NOT_FOUND
+
+
+# ---------------------------------------------------------------- files that are not whole
+
+
+def cut(name: str, size: int) -> None:
+    """What a process that died while it wrote in place would leave under a name."""
+    with default_storage.open(name) as file:
+        whole = file.read()
+    assert size < len(whole)
+    (Path(settings.MEDIA_ROOT) / name).write_bytes(whole[:size])
+
+
+def test_a_short_file_is_refused_and_the_next_upload_replaces_it(member, program):
+    content = content_of(20)
+    waiting = upload(member, program, content)
+    cut(waiting.file.name, len(content) - 5)  # inside the last amount: a list all the same, with another root
+    assert list_imports.list_import(list_id=waiting.pk)
+    waiting.refresh_from_db()
+    assert (waiting.state, waiting.root, waiting.row_count, waiting.error_count) == ("refused", None, 0, 1)
+    assert waiting.errors[0]["line"] == 0
+    assert "Upload it again" in waiting.errors[0]["detail"]
+    assert not AllocationRow.objects.exists()
+    assert not default_storage.exists("allocations/trees")
+    done = imported(member, program, content)
+    assert (done.state, done.row_count, done.file.name) == ("ready", 20, waiting.file.name)
+    assert done.root == root_of(content)
+
+
+def test_a_short_file_of_an_earlier_upload_is_not_used(member, program):
+    content = content_of(20)
+    first = upload(member, program, content)
+    cut(first.file.name, len(content) - 5)
+    again = upload(member, program, content)
+    import_pending_lists()
+    for row in (first, again):
+        row.refresh_from_db()
+        assert (row.state, row.row_count, row.root) == ("ready", 20, root_of(content))
+
+
+@pytest.mark.parametrize("left", [0, 1000, 1024])
+def test_a_short_tree_is_written_anew(member, program, left):
+    content = content_of(33)
+    done = imported(member, program, content)
+    cut(tree_name(done.root), left)
+    row = AllocationRow.objects.filter(list=done).first()
+    proof = allocation_lists.list_proof(allocation_list=done, address=row.address)
+    assert proof_holds(proof)
+    assert default_storage.size(tree_name(done.root)) == 65 * 32
+    cut(tree_name(done.root), left)
+    again = imported(member, program, content)
+    assert again.state == "ready"
+    assert default_storage.size(tree_name(done.root)) == 65 * 32
+    assert allocation_lists.list_proof(allocation_list=again, address=row.address) == proof
+
+
+def root_of(content: bytes) -> str:
+    rows = [line.split(",") for line in content.decode().split()[1:]]
+    tree = merkle.build([merkle.standard_leaf(bytes.fromhex(address[2:]), int(amount)) for address, amount in rows])
+    return "0x" + tree[0].hex()
+
+
+def proof_holds(given) -> bool:
+    return allocation_lists.proof_verify(
+        leaf_format=merkle.LeafFormat.STANDARD,
+        root=given.root,
+        address=given.address,
+        amount=given.amount,
+        index=None,
+        proof=given.proof,
+    )
 
 
 # ---------------------------------------------------------------- crashes and company
