@@ -244,11 +244,7 @@ def kept_right_json(row: KeptRight) -> Json:
     }
 
 
-def solvency_json(found: Solvency) -> list[Json]:
-    return [_solvency_row(found, row) for row in found.rows]
-
-
-def _solvency_row(found: Solvency, row: SolvencyRow) -> Json:
+def solvency_json(found: Solvency, row: SolvencyRow) -> Json:
     return {
         **escrow_ref(found.chain),
         "token": to_checksum(row.ledger.token),
@@ -256,7 +252,8 @@ def _solvency_row(found: Solvency, row: SolvencyRow) -> Json:
         "decimals": row.decimals,
         "block_number": found.block_number,
         "block_hash": found.block_hash,
-        "contract_balance": str(row.held),
+        "payment_token": row.payment,
+        "contract_balance": None if row.held is None else str(row.held),
         "contract_liabilities": str(row.liabilities),
         "contract_fees": str(row.fees),
         "ledger_free": str(row.ledger.free),

@@ -293,18 +293,23 @@ class SolvencyTokenAnswer(Answer):
     decimals = IntField(allow_null=True)
     block_number = IntField()
     block_hash = Hash32Field()
-    contract_balance = UintField(help_text="What the token says the escrow holds, at that block.")
+    payment_token = serializers.BooleanField(
+        help_text="The escrow takes it as payment now. Any other token is code that somebody proposed to deliver: "
+        "what it says of the escrow's balance is its own doing."
+    )
+    contract_balance = UintField(
+        allow_null=True,
+        help_text="What the token says the escrow holds, at that block; null: it gives no number, or not in time.",
+    )
     contract_liabilities = UintField(help_text="What the escrow says it owes.")
     contract_fees = UintField()
     ledger_free = UintField(help_text="Sums of our ledger, rebuilt from the logs.")
     ledger_locked = UintField()
     ledger_fees = UintField()
-    solvent = serializers.BooleanField(help_text="contract_balance ≥ contract_liabilities.")
+    solvent = serializers.BooleanField(
+        allow_null=True, help_text="contract_balance ≥ contract_liabilities; null where there is no contract_balance."
+    )
     agrees = serializers.BooleanField(help_text="The ledger says what the contract says.")
-
-
-class SolvencyAnswer(Answer):
-    tokens = SolvencyTokenAnswer(many=True)
 
 
 # ---------------------------------------------------------------- tx/prepare: answer

@@ -12,12 +12,12 @@ from rest_framework.views import APIView
 from escrow.api import actions, signables
 from escrow.api import representations as to_json
 from escrow.api import serializers as shapes
-from escrow.models import Deal
+from escrow.models import Account, Deal
 from escrow.selectors.allowed import deal_detail
 from escrow.selectors.balances import balances
 from escrow.selectors.deals import deal_get, deal_view, deals_of, rights_kept
 from escrow.selectors.receipts import receipt
-from escrow.selectors.solvency import solvency
+from escrow.selectors.solvency import solvency, tokens_held
 from escrow.services import signing, transactions
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import normal_hex, to_checksum
@@ -176,16 +176,34 @@ class RightsView(APIView):
         return Response({"address": to_checksum(wallet), "rights": [to_json.kept_right_json(row) for row in rows]})
 
 
-class SolvencyView(APIView):
+class OldestFirst(CursorPagination):
+    ascending = True
+
+
+class SolvencyView(GenericAPIView[Account]):
     throttle_scope = "build"
+    pagination_class = OldestFirst
 
     @extend_schema(
-        operation_id="solvency", tags=["money"], parameters=[shapes.ChainQuery], responses={200: shapes.SolvencyAnswer}
+        operation_id="solvency",
+        tags=["money"],
+        parameters=[shapes.ChainQuery],
+        responses={200: shapes.SolvencyTokenAnswer(many=True)},
     )
     def get(self, request: Request) -> Response:
-        """What the escrow holds, what it owes, and what our ledger says, at the newest block that was read."""
-        asked = query_of(request, shapes.ChainQuery)
-        return Response({"tokens": [row for chain in _chains(asked) for row in to_json.solvency_json(solvency(chain))]})
+        """Per token, in the order in which they came in: what the escrow holds, what it owes, and what our ledger says, at the newest block
+        that was read. Anyone can deliver a token of his own making, so the list is as long as people make it.
+        """
+        asked = query_of(request, shapes.ChainQuery, paged=True)
+        chains = _chains(asked)
+        rows = self.paginate_queryset(tokens_held(chains)) or []
+        found: dict[tuple[int, str], to_json.Json] = {}
+        for chain in chains:
+            tokens = [row.token for row in rows if row.chain_id == chain.pk]
+            if tokens:
+                told = solvency(chain, tokens)
+                found |= {(chain.pk, row.ledger.token): to_json.solvency_json(told, row) for row in told.rows}
+        return self.get_paginated_response([found[row.chain_id, row.token] for row in rows])
 
 
 def _chains(asked: Mapping[str, Any]) -> list[Chain]:

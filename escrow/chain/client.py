@@ -49,7 +49,7 @@ def seconds_left() -> float:
 
 
 class RpcFault(StrEnum):
-    """What went wrong. REVERTED and REFUSED are answers about the call; all others are about the node."""
+    """What went wrong. Those of ABOUT_THE_CALL are answers about the call; all others are about the node."""
 
     UNREACHABLE = "unreachable"  # no connection, or broken off
     TIMEOUT = "timeout"
@@ -60,6 +60,9 @@ class RpcFault(StrEnum):
     REFUSED = "refused"  # any other error object
     MALFORMED = "malformed"  # not JSON-RPC, or not of the promised shape
     WRONG_CHAIN = "wrong_chain"
+
+
+ABOUT_THE_CALL = {RpcFault.REVERTED, RpcFault.REFUSED}
 
 
 class RpcError(Exception):

@@ -2,12 +2,13 @@
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, ClassVar
 
+from escrow.chain.asking import ask
 from escrow.chain.client import Node
 from escrow.contracts import bindings, rights_bindings
 from escrow.contracts.hashing import deal_hash
@@ -16,7 +17,7 @@ from escrow.domain.attestations import DISPUTED
 from escrow.domain.ledger import FREE
 from escrow.models import Account, AutoDelivery, Deal, DealOutcome, DealTranche, KeptRight, SettlementTerms
 from escrow.selectors.deals import deals_of
-from escrow.selectors.solvency import BALANCE_OF, ask, ledger_totals
+from escrow.selectors.solvency import ledger_totals
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import UINT256_MAX, ZERO_HASH
 from otc.core.models import Chain
@@ -25,6 +26,7 @@ from points.domain.markets import SETTLEMENT_ATTESTED as ATTESTED
 from points.models import MakerEpoch, MakerNonces, Market, Offer, PayToken
 
 CHUNK = 1_000  # questions asked at once
+NO_ANSWER = "no answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +39,40 @@ class Drift:
     ours: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Report:
-    """As of one block. `checked` counts the comparisons."""
+    """As of one block. `checked` counts the comparisons.
+
+    `strangers`: tokens that are no payment tokens and say the escrow holds less of them than it owes, or say nothing. That is
+    their own doing, and no difference between contract and database.
+    """
 
     chain_id: int
     block_number: int
-    checked: int
-    drifts: list[Drift]
+    checked: int = 0
+    drifts: list[Drift] = field(default_factory=list)
+    strangers: list[Drift] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A view call, what we expect, and how to read and to compare the answer. Its functions are of modules: it can be pickled."""
+    """A view call of the escrow, what we expect, and how to read the answer. Its functions are of modules: it can be pickled."""
 
     what: str
     key: str
     data: str
     expected: object
     read: Callable[[str], object]
-    to: str = ""  # the escrow, unless it says another contract
-    at_least: bool = False
 
-    def holds(self, found: object) -> bool:
-        if self.at_least:
-            return isinstance(found, int) and isinstance(self.expected, int) and found >= self.expected
-        return found == self.expected
+
+@dataclass(frozen=True, slots=True)
+class _TokenQuestion:
+    """What a token says the escrow holds must cover what the escrow owes."""
+
+    what: ClassVar[str] = "token balance"
+    token: str
+    owed: int
+    payment: bool  # the escrow takes it as payment now
 
 
 def reconcile(chain: Chain, *, nodes: Sequence[Node] | None = None) -> Report:
@@ -71,8 +81,6 @@ def reconcile(chain: Chain, *, nodes: Sequence[Node] | None = None) -> Report:
 
     Deals and offers of markets that are not registered here are covered by the ledger alone. Errors: CHAIN_UNAVAILABLE.
     """
-    drifts: list[Drift] = []
-    checked = 0
     with TemporaryFile() as kept:
         with snapshot():
             chain = Chain.objects.get(pk=chain.pk)
@@ -82,15 +90,15 @@ def reconcile(chain: Chain, *, nodes: Sequence[Node] | None = None) -> Report:
             raise DomainError(
                 ErrorCode.CHAIN_UNAVAILABLE, f"{chain.name} has not been read yet: run `manage.py watch`."
             )
+        report = Report(chain.pk, chain.head_number)
         kept.seek(0)
         questions = _kept(kept)
         while chunk := list(islice(questions, CHUNK)):
-            checked += len(chunk)
-            drifts += _compare(chain, chunk, nodes)
-    return Report(chain.pk, chain.head_number, checked, drifts)
+            _compare(chain, chunk, nodes, report)
+    return report
 
 
-def _kept(file: IO[bytes]) -> Iterator[_Question]:
+def _kept(file: IO[bytes]) -> Iterator[_Question | _TokenQuestion]:
     while True:
         try:
             yield pickle.load(file)  # noqa: S301 - what this process has just written
@@ -98,20 +106,36 @@ def _kept(file: IO[bytes]) -> Iterator[_Question]:
             return
 
 
-def _compare(chain: Chain, questions: Sequence[_Question], nodes: Sequence[Node] | None) -> Iterator[Drift]:
-    at = {"blockHash": chain.head_hash}
-    calls = [("eth_call", [{"to": item.to or chain.escrow_address, "data": item.data}, at]) for item in questions]
-    for item, answer in zip(questions, ask(chain, calls, nodes=nodes), strict=True):
+def _compare(
+    chain: Chain, asked: Sequence[_Question | _TokenQuestion], nodes: Sequence[Node] | None, report: Report
+) -> None:
+    """Adds to the report what is found."""
+    questions = [item for item in asked if isinstance(item, _Question)]
+    of_tokens = [item for item in asked if isinstance(item, _TokenQuestion)]
+    answers, held = ask(
+        chain,
+        [item.data for item in questions],
+        pay_tokens=[item.token for item in of_tokens if item.payment],
+        strangers=[item.token for item in of_tokens if not item.payment],
+        nodes=nodes,
+    )
+    for item, answer in zip(questions, answers, strict=True):
         found = item.read(answer)
-        if not item.holds(found):
-            least = "at least " if item.at_least else ""
-            yield Drift(item.what, item.key, str(found), f"{least}{item.expected}")
+        if found != item.expected:
+            report.drifts.append(Drift(item.what, item.key, str(found), str(item.expected)))
+    for row in of_tokens:
+        said = held[row.token]
+        if said is None or said < row.owed:
+            differing = report.drifts if row.payment else report.strangers
+            text = NO_ANSWER if said is None else str(said)
+            differing.append(Drift(row.what, row.token, text, f"at least {row.owed}"))
+    report.checked += len(questions) + sum(held[row.token] is not None for row in of_tokens)
 
 
 # ---------------------------------------------------------------- what is asked
 
 
-def _questions(chain: Chain) -> Iterable[_Question]:
+def _questions(chain: Chain) -> Iterable[_Question | _TokenQuestion]:
     yield _Question("feeBps", "", bindings.encode_fee_bps(), chain.fee_bps, bindings.decode_fee_bps_result)
     yield _Question(
         "pausedUntil", "", bindings.encode_paused_until(), chain.paused_until, bindings.decode_paused_until_result
@@ -125,19 +149,15 @@ def _questions(chain: Chain) -> Iterable[_Question]:
     yield from _rights_questions(chain)
 
 
-def _totals(chain: Chain) -> Iterator[_Question]:
+def _totals(chain: Chain) -> Iterator[_Question | _TokenQuestion]:
     """By the ledger, which says what deals hold too, and their bonds."""
-    holder = BALANCE_OF + "00" * 12 + chain.escrow_address[2:]
+    paid = set(PayToken.objects.filter(chain=chain, allowed=True).values_list("address", flat=True))
     for row in ledger_totals(chain):
         token = row.token
         data = bindings.encode_liabilities(token)
         yield _Question("liabilities", token, data, row.liabilities, bindings.decode_liabilities_result)
         yield _Question("fees", token, bindings.encode_fees(token), row.fees, bindings.decode_fees_result)
-        yield _Question("token balance", token, holder, row.liabilities, _number, to=token, at_least=True)
-
-
-def _number(answer: str) -> int:
-    return int(answer, 16)
+        yield _TokenQuestion(token, row.liabilities, payment=token in paid)
 
 
 def _balance_questions(chain: Chain) -> Iterator[_Question]:

@@ -1,12 +1,16 @@
 """What tokens say of themselves, asked outside of transactions. Shown, never trusted."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from escrow.chain.client import Call, Node, RpcError
+from escrow.chain.client import ABOUT_THE_CALL, Call, Node, RpcError
 from escrow.services.markets import TokenFacts
 
 SYMBOL = "0x95d89b41"  # symbol()
 DECIMALS = "0x313ce567"  # decimals()
+BALANCE_OF = "0x70a08231"  # balanceOf(address)
+# A token may be anybody's code. Several times what an honest one needs, and so little that a bad one neither keeps a node busy nor
+# returns megabytes.
+GAS = hex(300_000)
 SYMBOL_MAX = 20
 WORD = 64  # hex digits
 DECIMALS_MAX = 255
@@ -18,13 +22,31 @@ def token_facts(node: Node, tokens: Iterable[str]) -> dict[str, TokenFacts]:
     if not wanted:
         return {}
     calls: list[Call] = [
-        ("eth_call", [{"to": token, "data": data}, "latest"]) for token in wanted for data in (SYMBOL, DECIMALS)
+        ("eth_call", [{"to": token, "data": data, "gas": GAS}, "latest"])
+        for token in wanted
+        for data in (SYMBOL, DECIMALS)
     ]
     answers = node.answers(calls)
     return {
         token: TokenFacts(_symbol(answers[2 * place]), _decimals(answers[2 * place + 1]))
         for place, token in enumerate(wanted)
     }
+
+
+def token_balances(
+    node: Node, tokens: Sequence[str], *, holder: str, at: Mapping[str, str | None]
+) -> dict[str, int | None]:
+    """What each token says that `holder` has at a block; None: it reverts, or returns no number. Errors: RpcError of the node."""
+    data = BALANCE_OF + "00" * 12 + holder[2:]
+    answers = node.answers([("eth_call", [{"to": token, "data": data, "gas": GAS}, at]) for token in tokens])
+    return {token: _balance(answer) for token, answer in zip(tokens, answers, strict=True)}
+
+
+def _balance(answer: object) -> int | None:
+    if isinstance(answer, RpcError) and answer.fault not in ABOUT_THE_CALL:
+        raise answer
+    digits = _digits(answer)
+    return int(digits[:WORD], 16) if len(digits) >= WORD else None
 
 
 def _decimals(answer: object) -> int | None:

@@ -34,6 +34,12 @@ def reconcile_run(*, chain: Chain) -> Report:
         differences=[asdict(drift) for drift in report.drifts[:SHOWN]],
         seconds=clock.monotonic() - began,
     )
+    if report.strangers:
+        log.warning(
+            "%s: %s tokens that are no payment tokens say less than the escrow owes of them, or nothing",
+            chain,
+            len(report.strangers),
+        )
     return report
 
 

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from escrow.chain.client import Call, RpcError, RpcFault
+from escrow.chain.client import ABOUT_THE_CALL, Call, RpcError, RpcFault
 from escrow.chain.endpoints import chain_answers
 from escrow.contracts import bindings, words
 from escrow.keeper.models import SendResult
 from escrow.keeper.node import NodeUnavailableError, Pulse, Receipt, Simulation, send_result
 from otc.core.models import Chain
 
-# Answers about the call itself; everything else is about the node.
-ABOUT_THE_CALL = {RpcFault.REVERTED, RpcFault.REFUSED}
 TIP_WHERE_UNKNOWN = hex(10**9)  # wei per gas, for nodes without eth_maxPriorityFeePerGas
 VIEW_GAS = hex(500_000)  # for what a stranger's contract says: enough for any honest one
 

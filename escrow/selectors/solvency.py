@@ -1,20 +1,20 @@
 """The ledger's totals per token, and beside them what the contract and the token say at the same block."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Sum
+from django.db.models import QuerySet, Sum
 
-from escrow.chain.client import Call, Node, RpcError, nodes_of
+from escrow.chain.asking import ask
+from escrow.chain.client import Node
 from escrow.contracts import bindings
 from escrow.domain.ledger import EXTERNAL, FEES, FREE, LOCKED
 from escrow.models import Account
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.models import Chain
+from otc.core.snapshots import snapshot
 from points.models import PayToken
-
-BALANCE_OF = "0x70a08231"  # balanceOf(address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,23 @@ class LedgerTotals:
 
 @dataclass(frozen=True, slots=True)
 class SolvencyRow:
-    """Base units. `held`: the contract's balance of the token; `liabilities`: what the contract says it owes."""
+    """Base units. `held`: what the token says the contract has (None: it gives no number); `liabilities`: what the contract says it owes.
+
+    `payment`: the contract takes the token as payment now. Any other is code that somebody proposed to deliver: what it says of the
+    contract's balance is its own doing.
+    """
 
     symbol: str
     decimals: int | None
+    payment: bool
     ledger: LedgerTotals
-    held: int
+    held: int | None
     liabilities: int
     fees: int
 
     @property
-    def solvent(self) -> bool:
-        return self.held >= self.liabilities
+    def solvent(self) -> bool | None:
+        return None if self.held is None else self.held >= self.liabilities
 
     @property
     def agrees(self) -> bool:
@@ -59,10 +64,18 @@ class Solvency:
     rows: list[SolvencyRow]
 
 
-def ledger_totals(chain: Chain) -> list[LedgerTotals]:
-    """Sums per token at depth seen, for every token that ever was in the ledger."""
+def tokens_held(chains: Collection[Chain]) -> QuerySet[Account]:
+    """One row for every token that ever was in the ledger of one of the escrows."""
+    return Account.objects.filter(chain__in=chains, kind=EXTERNAL)
+
+
+def ledger_totals(chain: Chain, *, tokens: Collection[str] | None = None) -> list[LedgerTotals]:
+    """Sums per token at depth seen, for every token that ever was in the ledger, or for those that are named."""
     sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys((FREE, LOCKED, FEES, EXTERNAL), 0))
-    rows = Account.objects.filter(chain=chain).order_by().values_list("token", "kind").annotate(total=Sum("balance"))
+    accounts = Account.objects.filter(chain=chain)
+    if tokens is not None:
+        accounts = accounts.filter(token__in=tokens)
+    rows = accounts.order_by().values_list("token", "kind").annotate(total=Sum("balance"))
     for token, kind, total in rows:
         sums[token][kind] = int(total)
     return [
@@ -71,38 +84,35 @@ def ledger_totals(chain: Chain) -> list[LedgerTotals]:
     ]
 
 
-def solvency(chain: Chain, *, nodes: Sequence[Node] | None = None) -> Solvency:
-    """Asks a node at the folded head: never call it inside a transaction. Errors: CHAIN_UNAVAILABLE."""
+def solvency(chain: Chain, tokens: Collection[str], *, nodes: Sequence[Node] | None = None) -> Solvency:
+    """Of these tokens. Asks a node at the folded head: never call it inside a transaction. Errors: CHAIN_UNAVAILABLE."""
+    with snapshot():
+        chain = Chain.objects.get(pk=chain.pk)
+        totals = ledger_totals(chain, tokens=tokens)
+        names = {token.address: token for token in PayToken.objects.filter(chain=chain, address__in=tokens)}
     if chain.head_hash is None or chain.head_number is None:
         raise DomainError(ErrorCode.CHAIN_UNAVAILABLE, f"{chain.name} has not been read yet. Try again in a minute.")
-    totals = ledger_totals(chain)
-    at = {"blockHash": chain.head_hash}
-    calls: list[Call] = []
-    for row in totals:
-        holder = BALANCE_OF + "00" * 12 + chain.escrow_address[2:]
-        calls += [
-            ("eth_call", [{"to": row.token, "data": holder}, at]),
-            ("eth_call", [{"to": chain.escrow_address, "data": bindings.encode_liabilities(row.token)}, at]),
-            ("eth_call", [{"to": chain.escrow_address, "data": bindings.encode_fees(row.token)}, at]),
-        ]
-    answers = [int(answer, 16) for answer in ask(chain, calls, nodes=nodes)]
-    names = {token.address: (token.symbol, token.decimals) for token in PayToken.objects.filter(chain=chain)}
+    paid = {address for address, token in names.items() if token.allowed}
+    calls = [encode(row.token) for row in totals for encode in (bindings.encode_liabilities, bindings.encode_fees)]
+    answers, held = ask(
+        chain,
+        calls,
+        pay_tokens=[row.token for row in totals if row.token in paid],
+        strangers=[row.token for row in totals if row.token not in paid],
+        nodes=nodes,
+    )
     rows = []
     for place, row in enumerate(totals):
-        symbol, decimals = names.get(row.token, ("", None))
-        held, liabilities, fees = answers[3 * place : 3 * place + 3]
-        rows.append(SolvencyRow(symbol, decimals, row, held, liabilities, fees))
+        known = names.get(row.token)
+        rows.append(
+            SolvencyRow(
+                symbol=known.symbol if known else "",
+                decimals=known.decimals if known else None,
+                payment=row.token in paid,
+                ledger=row,
+                held=held[row.token],
+                liabilities=bindings.decode_liabilities_result(answers[2 * place]),
+                fees=bindings.decode_fees_result(answers[2 * place + 1]),
+            )
+        )
     return Solvency(chain, chain.head_number, chain.head_hash, rows)
-
-
-def ask(chain: Chain, calls: Sequence[Call], *, nodes: Sequence[Node] | None = None) -> list[str]:
-    """Results of the first node that answers all calls. Errors: CHAIN_UNAVAILABLE."""
-    reasons = []
-    for node in nodes if nodes is not None else nodes_of(chain.rpc_urls, chain.chain_id):
-        try:
-            return node.batch(calls)
-        except RpcError as error:
-            reasons.append(str(error))
-    raise DomainError(
-        ErrorCode.CHAIN_UNAVAILABLE, f"No endpoint of {chain.name} answers: {'; '.join(reasons) or 'none configured'}."
-    )

@@ -32,7 +32,7 @@ def figure(stage: Stage, token: str, amount: int) -> str:
 
 def balances_agree(world: World, stage: Stage, count: Recount) -> list[Check]:
     """Per token, while money is still inside: the contract's balance, the ledger, the free balances and the fees."""
-    ledger = {str(row["token"]).lower(): row for row in world.venue.get("solvency", escrow="tokens")["tokens"]}
+    ledger = {str(row["token"]).lower(): row for row in world.venue.pages("solvency", escrow="tokens")}
     checks = []
     for token in count.tokens():
         users = sorted({user for of, user in count.free if of == token})

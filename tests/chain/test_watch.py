@@ -15,7 +15,7 @@ from escrow.models import Account, ChainEvent, Deal, DealOutcome, SettlementTerm
 from escrow.selectors.balances import balances, portfolio
 from escrow.selectors.deals import deal_timeline, deal_view, deals_of, settlement_terms
 from escrow.selectors.receipts import receipt
-from escrow.selectors.solvency import solvency
+from escrow.selectors.solvency import solvency, tokens_held
 from escrow.services.rebuild import chain_forget, projection_refold
 from otc.core.flags import is_on
 from otc.core.models import Chain, FlagName, OutboxEvent
@@ -130,7 +130,8 @@ def test_a_whole_trade_from_deposit_to_withdrawal(trade):
     assert_true(trade.chain)
     assert not Account.objects.filter(balance__gt=0).exists()
     assert not Transfer.objects.exclude(state="posted").exists()
-    assert [(row.held, row.liabilities) for row in solvency(trade.chain).rows] == [(0, 0), (0, 0)]
+    found = solvency(trade.chain, [row.token for row in tokens_held([trade.chain])])
+    assert {(row.payment, row.held, row.liabilities) for row in found.rows} == {(False, 0, 0), (True, 0, 0)}
     told = list(OutboxEvent.objects.filter(aggregate=f"deal:{first.deal_id}").values_list("sequence", "type", "depth"))
     assert told[:2] == [(1, "deal.opened", "seen"), (2, "deal.final", "final")]
     assert [kind for _, kind, _ in told].count("deal.final") == 4

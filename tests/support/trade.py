@@ -227,7 +227,7 @@ class Trade:
             self.act(wallet, "withdraw", token=listed(token or self.token), amount=amount)
 
     def solvency(self, token: str = "") -> Json:
-        rows = self.venue.get("solvency", escrow="tokens")["tokens"]
+        rows = self.venue.pages("solvency", escrow="tokens")
         return next(row for row in rows if row["token"].lower() == (token or self.token))
 
 

@@ -43,6 +43,10 @@ class Command(BaseCommand):
             return
         for drift in report.drifts:
             self.stdout.write(f"{chain}: {drift.what} {drift.key}: contract {drift.contract}, here {drift.ours}")
+        for told in report.strangers:
+            self.stdout.write(
+                f"{chain}: {told.what} {told.key}: {told.contract}, where {told.ours} is owed. Not a payment token: its own doing"
+            )
         self.stdout.write(
             f"{chain}: {report.checked} facts compared at block {report.block_number}, {len(report.drifts)} differ"
         )

@@ -217,6 +217,7 @@ def text(value: str) -> str:
 )
 def test_what_tokens_say_of_themselves_is_cleaned(chain, symbol, decimals, expected):
     def answer(_answer, params):
+        assert params[0]["gas"] == hex(300_000)  # anybody's code
         return symbol if params[0]["data"] == "0x95d89b41" else decimals
 
     facts = token_facts(Twisted(chain, "eth_call", answer), [TOKENS[0]])[TOKENS[0]]
