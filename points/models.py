@@ -256,6 +256,12 @@ class OfferState(models.TextChoices):
     EXPIRED = "expired", "Expired"
 
 
+# Offers that did not end by themselves: time, an epoch or a salt may end them yet, and a reorg revive them.
+STANDING = Q(state__in=["open", "cancelled"], withdrawn=False, cancelled_on_chain=False)
+# All-or-none offers that used up their salt themselves.
+USED_SALT = Q(min_fill=F("units")) & (Q(cancelled_on_chain=True) | Q(filled_units__gte=F("units")))
+
+
 class MakerFunds(models.Model):
     """A wallet's free escrow balance in one token, as projected from the chain at depth seen. The book hides what it can't cover."""
 
@@ -361,7 +367,10 @@ class Offer(models.Model):
                 name="offer_asks",
             ),
             models.Index(fields=["maker", "id"], name="offer_by_maker"),
-            models.Index(fields=["expiry"], condition=Q(state="open"), name="offer_expiring"),
+            # What a fact about the maker may touch: few, however many of his offers are over.
+            models.Index(fields=["maker"], condition=STANDING, name="offer_standing"),
+            models.Index(fields=["maker", "salt"], condition=USED_SALT, name="offer_used_salts"),
+            models.Index(fields=["expiry"], condition=STANDING, name="offer_expiring"),
             # A reorg may turn the chain's time back by a few blocks.
             models.Index(fields=["expiry"], condition=Q(state="expired"), name="offer_expired"),
         ]
@@ -373,3 +382,9 @@ class Offer(models.Model):
     def all_or_none(self) -> bool:
         """Consumed by a bit of the nonce bitmap, in one fill."""
         return bool(self.min_fill == self.units)
+
+    @property
+    def state_now(self) -> str:
+        """`state`, and `expired` past the expiry, though the reader has not come to it yet. Needs market with chain."""
+        over = self.state == OfferState.OPEN and self.expiry < (self.market.chain.head_time or 0)
+        return OfferState.EXPIRED.value if over else self.state

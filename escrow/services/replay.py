@@ -35,6 +35,7 @@ from otc.core.locks import advisory_lock
 from otc.core.models import Chain
 from otc.core.snapshots import snapshot
 from points.models import MakerEpoch, MakerFunds, MakerNonces, Market, Offer, PayToken, UnknownMarket, UnknownOffer
+from points.services.chain_facts import offers_timed_wrongly
 
 READER_SECONDS = 10.0  # a step of the reader ends well before
 
@@ -112,11 +113,17 @@ def replay(*, chain_id: int, install: bool) -> Replay:
 
 
 def _require_settled(chain: Chain) -> None:
-    """A market or offer that came here after its events is only linked to them by the reader's next step."""
+    """A market or offer that came here after its events is only linked to them by the reader's next step, and of very many offers that
+    ran out at once some are left to it.
+    """
     posted = Offer.objects.filter(market__chain=chain, offer_hash=OuterRef("offer_hash"))
     if markets_to_adopt(chain) or Deal.objects.filter(Exists(posted), chain=chain, offer=None).exists():
         raise DomainError(
             ErrorCode.CONFLICT, f"{chain}: the reader is taking up a market or offer. Try again in a few seconds."
+        )
+    if any(rows.exists() for rows in offers_timed_wrongly(chain)):
+        raise DomainError(
+            ErrorCode.CONFLICT, f"{chain}: the reader is ending offers that ran out. Try again in a few seconds."
         )
 
 

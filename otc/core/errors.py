@@ -24,6 +24,7 @@ class ErrorCode(StrEnum):
     OFFER_TOO_SMALL = "offer_too_small"
     OFFER_NOT_FOR_YOU = "offer_not_for_you"
     OFFER_NOT_OPEN = "offer_not_open"
+    OFFERS_TOO_MANY = "offers_too_many"
     FUNDS_INSUFFICIENT = "funds_insufficient"
     FILL_INVALID = "fill_invalid"
     DEAL_NOT_OPEN = "deal_not_open"

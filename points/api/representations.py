@@ -187,7 +187,7 @@ def offer_json(offer: Offer) -> Json:
         "offer_hash": offer.offer_hash,
         **escrow_ref(offer.market.chain),
         "offer": terms_json(offer_terms(offer)),
-        "state": offer.state,
+        "state": offer.state_now,
         "withdrawn": offer.withdrawn,
         "all_or_none": offer.all_or_none,
         "filled_units": str(offer.filled_units),

@@ -160,16 +160,17 @@ class OfferFacts:
 def offer_state(facts: OfferFacts) -> str:
     """`filled`, `cancelled`, `expired` or `open` (values of OfferState).
 
-    The first that applies, in this order: what happened outweighs what was undone, and that outweighs the passing of time.
+    The first that applies, in this order: what happened to the offer itself outweighs the passing of time, and that outweighs what ends
+    many offers of a maker at once. So the end of an epoch or of a salt changes no offer that had run out, however many there are.
     """
     if facts.all_filled:
         return "filled"
-    if facts.cancelled_on_chain or facts.withdrawn or not facts.epoch_is_current:
-        return "cancelled"
-    if facts.all_or_none and facts.nonce_used:
+    if facts.cancelled_on_chain or facts.withdrawn:
         return "cancelled"
     if facts.past_expiry:
         return "expired"
+    if not facts.epoch_is_current or (facts.all_or_none and facts.nonce_used):
+        return "cancelled"
     return "open"
 
 

@@ -31,6 +31,7 @@ def markets_with_quotes() -> QuerySet[Market]:
         return Offer.objects.filter(
             market=OuterRef("pk"),
             state=OfferState.OPEN,
+            expiry__gte=Coalesce(OuterRef("chain__head_time"), 0),
             fillable_units__gt=0,
             taker=ZERO_ADDRESS,
             max_fee_bps__gte=OuterRef("chain__fee_bps"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from otc.core.errors import DomainError, ErrorCode
 from otc.core.fields import ZERO_ADDRESS
@@ -30,7 +31,12 @@ def book(*, market: Market, viewer: str | None = None, limit: int = BOOK_LIMIT) 
         return Book([], [], chain.head_number)
     seen = Q(taker__in=[ZERO_ADDRESS] if viewer is None else [ZERO_ADDRESS, viewer])
     rows = Offer.objects.filter(
-        seen, market=market, state=OfferState.OPEN, fillable_units__gt=0, max_fee_bps__gte=chain.fee_bps
+        seen,
+        market=market,
+        state=OfferState.OPEN,
+        expiry__gte=chain.head_time or 0,  # the reader ends those that ran out when it comes to them
+        fillable_units__gt=0,
+        max_fee_bps__gte=chain.fee_bps,
     ).defer("signature")
     bids = list(rows.filter(side=Side.BUY).order_by("-price_e18", "-collateral_bps", "id")[:limit])
     asks = list(rows.filter(side=Side.SELL).order_by("price_e18", "-collateral_bps", "id")[:limit])
@@ -58,12 +64,24 @@ def offers(
     if market is not None:
         rows = rows.filter(market=market)
     if state is not None:
-        rows = rows.filter(state=state)
+        rows = rows.filter(_in_state(state))
     if chain_number is not None:
         rows = rows.filter(market__chain__chain_id=chain_number)
     if escrow is not None:
         rows = rows.filter(market__chain__kind=escrow)
     return rows
+
+
+def _in_state(state: str) -> Q:
+    """As `Offer.state_now`."""
+    now = Coalesce("market__chain__head_time", 0)
+    match state:
+        case OfferState.OPEN:
+            return Q(state=OfferState.OPEN, expiry__gte=now)
+        case OfferState.EXPIRED:
+            return Q(state=OfferState.EXPIRED) | Q(state=OfferState.OPEN, expiry__lt=now)
+        case _:
+            return Q(state=state)
 
 
 def offer_get(*, offer_hash: str) -> Offer:

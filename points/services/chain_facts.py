@@ -7,14 +7,14 @@ single facts of it. Each call is one transaction, or part of the caller's. Locks
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from otc.core import locks
 from otc.core.models import Chain
 from points.models import (
+    STANDING,
     MakerEpoch,
     MakerFunds,
     MakerNonces,
@@ -29,15 +29,20 @@ from points.models import (
 from points.services.fact_locks import makers_lock, market_facts_lock
 from points.services.offer_states import WORD_BITS, FilledAndCancelled, offers_recompute
 
-OFFERS_AT_ONCE = 5_000  # when all offers of a chain are derived anew
+EXPIRED_AT_ONCE = (
+    2_000  # offers that one step of the reader ends because their time is over; the rest waits for the next
+)
 
 # Open offers whose cover may have moved. One that was and is covered in whole is none of them.
 COVER_MOVED = """
 SELECT o.id FROM unnest(%s::bigint[], %s::bytea[], %s::numeric[]) AS k(token, maker, low)
-  JOIN points_offer o ON o.maker = k.maker AND o.state = 'open'
+  JOIN points_offer o ON o.maker = k.maker AND o.state = 'open' AND NOT o.withdrawn AND NOT o.cancelled_on_chain
   JOIN points_market m ON m.id = o.market_id AND m.pay_token_id = k.token
  WHERE CASE o.side WHEN 0 THEN o.payment ELSE o.collateral END > k.low
 """
+# What a fact about a maker ends are open offers, what it revives are cancelled ones.
+ENDING, REVIVING = Q(state=OfferState.OPEN), Q(state=OfferState.CANCELLED)
+ALL_OR_NONE = Q(min_fill=F("units"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +105,8 @@ def facts_forget(*, chain: Chain) -> None:
 @transaction.atomic
 def facts_derive(*, chain: Chain) -> int:
     """Derives state and cover of all offers of a chain anew, telling nobody; returns how many changed. Locks them."""
-    rows = Offer.objects.filter(market__chain=chain).order_by("pk").values_list("pk", flat=True)
-    stream, changed = rows.iterator(OFFERS_AT_ONCE), 0
-    while ids := list(islice(stream, OFFERS_AT_ONCE)):
-        changed += offers_recompute(chain=chain, offer_ids=ids, tell=False)
-    return changed
+    ids = Offer.objects.filter(market__chain=chain).order_by().values_list("pk", flat=True)
+    return offers_recompute(chain=chain, offer_ids=list(ids), tell=False)
 
 
 def market_status_set(*, chain_id: int, market_id: str, status: int) -> None:
@@ -148,18 +150,22 @@ def market_trades_set(*, chain_id: int, market_id: str, deal_count: int, last_pr
 
 @transaction.atomic
 def offers_expire(*, chain_id: int) -> int:
-    """Ends offers whose expiry lies before the chain's time, and reopens those that a reorg made valid again.
+    """Ends offers whose expiry lies before the chain's time, and reopens those that a reorg made valid again: EXPIRED_AT_ONCE of each
+    at most, so that no number of offers holds a step up.
 
-    Called after each step that moved `Chain.head_time`. Returns how many offers changed. Locks those offers.
+    Called after each step that moved `Chain.head_time`; it may be late, because whoever shows or takes open offers looks at their expiry
+    too. Returns how many offers changed. Locks those offers.
     """
     chain = Chain.objects.get(pk=chain_id)
-    if chain.head_time is None:
-        return 0
-    of_chain = Offer.objects.filter(market__chain=chain)
-    due = of_chain.filter(state=OfferState.OPEN, expiry__lt=chain.head_time)
-    back = of_chain.filter(state=OfferState.EXPIRED, expiry__gte=chain.head_time)
-    ids = {*due.order_by().values_list("pk", flat=True), *back.order_by().values_list("pk", flat=True)}
+    ids = [pk for rows in offers_timed_wrongly(chain) for pk in rows.values_list("pk", flat=True)[:EXPIRED_AT_ONCE]]
     return offers_recompute(chain=chain, offer_ids=ids)
+
+
+def offers_timed_wrongly(chain: Chain) -> tuple[QuerySet[Offer], QuerySet[Offer]]:
+    """(past their expiry but not ended by it, ended by it but not past it), those first that lie back the longest."""
+    rows = Offer.objects.filter(market__chain=chain).order_by("expiry")
+    now = chain.head_time or 0
+    return rows.filter(STANDING, expiry__lt=now), rows.filter(state=OfferState.EXPIRED, expiry__gte=now)
 
 
 # ---------------------------------------------------------------- the parts of facts_apply; each returns touched offers
@@ -233,8 +239,8 @@ def _set_epochs(chain: Chain, epochs: Mapping[str, int]) -> set[int]:
     # Only offers signed for the epoch that ended or the one that began change their state.
     touched = Q(pk__in=[])
     for maker, epoch in changed.items():
-        touched |= Q(maker=maker, epoch__in=[known.get(maker, 0), epoch])
-    return set(Offer.objects.filter(touched, market__chain=chain).order_by().values_list("pk", flat=True))
+        touched |= ENDING & Q(maker=maker, epoch=known.get(maker, 0)) | REVIVING & Q(maker=maker, epoch=epoch)
+    return _standing(chain, touched)
 
 
 def _set_nonces(chain: Chain, nonces: Mapping[tuple[str, int], int]) -> set[int]:
@@ -256,11 +262,14 @@ def _set_nonces(chain: Chain, nonces: Mapping[tuple[str, int], int]) -> set[int]
     )
     touched = Q(pk__in=[])
     for (maker, word), mask in changed.items():
-        flipped = mask ^ known.get((maker, word), 0)
-        salts = [word * WORD_BITS + bit for bit in range(WORD_BITS) if flipped >> bit & 1]
-        touched |= Q(maker=maker, salt__in=salts)
-    all_or_none = Offer.objects.filter(touched, market__chain=chain, min_fill=F("units"))
-    return set(all_or_none.order_by().values_list("pk", flat=True))
+        before = known.get((maker, word), 0)
+        touched |= ENDING & Q(maker=maker, salt__in=_salts(word, mask & ~before))
+        touched |= REVIVING & Q(maker=maker, salt__in=_salts(word, before & ~mask))
+    return _standing(chain, touched & ALL_OR_NONE)
+
+
+def _salts(word: int, mask: int) -> list[int]:
+    return [word * WORD_BITS + bit for bit in range(WORD_BITS) if mask >> bit & 1]
 
 
 def _set_offers(chain: Chain, offers: Mapping[str, OfferFact]) -> tuple[dict[int, FilledAndCancelled], set[int]]:
@@ -278,7 +287,8 @@ def _set_offers(chain: Chain, offers: Mapping[str, OfferFact]) -> tuple[dict[int
         own_facts[pk] = FilledAndCancelled(fact.filled_units, fact.cancelled)
         unknown.discard(offer_hash)
         if units == min_fill:
-            sharing |= Q(maker=maker, salt=salt)
+            uses = fact.cancelled or fact.filled_units >= units
+            sharing |= (ENDING if uses else REVIVING) & Q(maker=maker, salt=salt)
     UnknownOffer.objects.bulk_create(
         [
             UnknownOffer(
@@ -292,5 +302,9 @@ def _set_offers(chain: Chain, offers: Mapping[str, OfferFact]) -> tuple[dict[int
     )
     if len(sharing) == 1:
         return own_facts, set()
-    siblings = Offer.objects.filter(sharing, market__chain=chain, min_fill=F("units"))
-    return own_facts, set(siblings.order_by().values_list("pk", flat=True))
+    return own_facts, _standing(chain, sharing & ALL_OR_NONE)
+
+
+def _standing(chain: Chain, touched: Q) -> set[int]:
+    """Ids of those that did not end by themselves."""
+    return set(Offer.objects.filter(STANDING, touched, market__chain=chain).order_by().values_list("pk", flat=True))

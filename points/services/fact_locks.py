@@ -10,7 +10,7 @@ from django.db import connection
 
 from otc.core import locks
 from otc.core.models import Chain
-from points.models import MakerFunds, PayToken
+from points.models import MakerFunds, Market
 
 
 def market_facts_lock(market_ids: Iterable[str]) -> None:
@@ -26,17 +26,16 @@ def market_facts_lock(market_ids: Iterable[str]) -> None:
         )
 
 
-def maker_funds_lock(*, pay_token: PayToken, maker: str) -> MakerFunds:
-    """The locked row of one maker's funds, made with 0 when there is none. Needs a transaction."""
-    rows = MakerFunds.objects.filter(pay_token=pay_token, maker=maker)
-    row = locks.lock_row(rows)
-    if row is None:
-        MakerFunds.objects.bulk_create([MakerFunds(pay_token=pay_token, maker=maker)], ignore_conflicts=True)
-        row = locks.lock_row(rows)
-        assert row is not None, "just made, and never deleted"  # noqa: S101
-    return row
+def maker_lock(*, market: Market, maker: str) -> None:
+    """Locks all funds rows of one maker on the market's chain; the one in its payment token is made with 0 when there is none. Needs
+    a transaction.
+    """
+    rows = makers_lock(chain=market.chain, makers=[maker])
+    if market.pay_token_id not in {row.pay_token_id for row in rows}:
+        MakerFunds.objects.bulk_create([MakerFunds(pay_token=market.pay_token, maker=maker)], ignore_conflicts=True)
+        makers_lock(chain=market.chain, makers=[maker])
 
 
-def makers_lock(*, chain: Chain, makers: Iterable[str]) -> None:
-    """Locks all funds rows of these makers on a chain, by id. Needs a transaction."""
-    locks.lock_rows(MakerFunds.objects.filter(pay_token__chain=chain, maker__in=list(makers)))
+def makers_lock(*, chain: Chain, makers: Iterable[str]) -> list[MakerFunds]:
+    """Locks all funds rows of these makers on a chain, by id, and returns them. Needs a transaction."""
+    return locks.lock_rows(MakerFunds.objects.filter(pay_token__chain=chain, maker__in=list(makers)))

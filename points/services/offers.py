@@ -28,12 +28,15 @@ from points.domain.offers import (
     price_e18,
     shape_errors,
 )
-from points.models import MakerEpoch, Market, MarketStatus, Offer, OfferState, UnknownOffer
-from points.services.fact_locks import maker_funds_lock
+from points.models import STANDING, MakerEpoch, Market, MarketStatus, Offer, OfferState, UnknownOffer
+from points.services.fact_locks import maker_lock
 from points.services.offer_states import maker_facts, offer_event, offers_recompute
 
 DEFAULT_LIFE = 7 * 86_400  # seconds
 SALT_BITS = 256
+# Of a maker, on a chain. Posting is free, and one event (a new epoch, a withdrawal) may touch all open offers of its maker within one step
+# of the chain's reader: so they must be few enough for a step with many such events. Enough for ten prices on both sides of fifty markets.
+OPEN_OFFERS_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ def offer_post(*, market: Market, terms: OfferTerms, signature: bytes) -> Offer:
 def offer_check(*, market: Market, terms: OfferTerms, signature: bytes) -> CheckedOffer:
     """All checks of an offer, the cheap ones first. May ask a node (contract wallets): never inside a transaction.
 
-    In this order: PAUSED; INVALID (shape); MARKET_NOT_OPEN; OFFER_EXPIRED; OFFER_STALE_EPOCH; OFFER_CONSUMED;
+    In this order: PAUSED; INVALID (shape); MARKET_NOT_OPEN; OFFERS_TOO_MANY; OFFER_EXPIRED; OFFER_STALE_EPOCH; OFFER_CONSUMED;
     OFFER_TOO_SMALL; FUNDS_INSUFFICIENT; SIGNATURE_INVALID or CHAIN_UNAVAILABLE.
     """
     flags.require_off(FlagName.PAUSE_POSTING)
@@ -142,6 +145,7 @@ def offer_check(*, market: Market, terms: OfferTerms, signature: bytes) -> Check
     if known is not None:
         return replace(checked, known=known)
     _check_market(market)
+    _check_count(checked)
     _check_facts(checked)
     signatures.verify(chain=chain, signer=terms.maker, digest=bytes.fromhex(digest[2:]), signature=signature)
     return checked
@@ -149,17 +153,19 @@ def offer_check(*, market: Market, terms: OfferTerms, signature: bytes) -> Check
 
 @transaction.atomic
 def offer_store(checked: CheckedOffer) -> tuple[Offer, bool]:
-    """Stores a checked offer, and whether it is new. Locks the maker's funds row; facts that moved since are checked again.
+    """Stores a checked offer, and whether it is new. Locks the maker's funds rows of the chain; facts that moved since are checked
+    again.
 
-    Errors: OFFER_EXPIRED, OFFER_STALE_EPOCH, OFFER_CONSUMED, FUNDS_INSUFFICIENT.
+    Errors: OFFERS_TOO_MANY, OFFER_EXPIRED, OFFER_STALE_EPOCH, OFFER_CONSUMED, FUNDS_INSUFFICIENT.
     """
     if checked.known is not None:
         return checked.known, False
     terms, market = checked.terms, checked.market
-    maker_funds_lock(pay_token=market.pay_token, maker=terms.maker)
+    maker_lock(market=market, maker=terms.maker)
     known = _known(checked)
     if known is not None:
         return known, False
+    _check_count(checked)
     filled, fillable = _check_facts(checked)
     offer = Offer.objects.create(
         market=market,
@@ -254,6 +260,17 @@ def _check_market(market: Market) -> None:
     if _head_time(market.chain) > market.long_stop:
         raise DomainError(
             ErrorCode.MARKET_NOT_OPEN, "The market's long-stop has passed: it only refunds now.", field="market"
+        )
+
+
+def _check_count(checked: CheckedOffer) -> None:
+    """Errors: OFFERS_TOO_MANY."""
+    own = Offer.objects.filter(STANDING, maker=checked.terms.maker, market__chain=checked.market.chain)
+    if own.filter(state=OfferState.OPEN).count() >= OPEN_OFFERS_MAX:
+        raise DomainError(
+            ErrorCode.OFFERS_TOO_MANY,
+            f"A wallet has at most {OPEN_OFFERS_MAX:,} open offers in an escrow: withdraw one, or wait until one ends, then post this.",
+            field="maker",
         )
 
 

@@ -206,8 +206,8 @@ def _take_refusal(offer: Offer, wallet: str, *, tradable: bool) -> str:
     """Why `wallet` can't take the offer now; empty when it can."""
     if not tradable:
         return "The market is not open for new deals now."
-    if offer.state != "open":
-        return f"This offer is {offer.get_state_display().lower()}."
+    if offer.state_now != "open":
+        return f"This offer is {offer.state_now}."
     if not offer.fillable_units:
         return "The maker's escrow balance does not cover this offer now."
     if wallet and offer.maker == wallet:

@@ -107,6 +107,15 @@ def test_each_kind_of_damage_is_named_and_mended(lived, what):
     assert OutboxEvent.objects.count() == told
 
 
+def test_offers_that_the_reader_is_still_to_end_are_waited_for(lived):
+    Offer.objects.filter(offer_hash=BUY).update(state="open", filled_units=0, expiry=lived.head_time - 1)
+    before = state_hash(lived)
+    with pytest.raises(DomainError, match="ending offers that ran out") as refused:
+        replay(chain_id=lived.pk, install=True)
+    assert refused.value.code == ErrorCode.CONFLICT
+    assert state_hash(lived) == before
+
+
 def test_reader_and_writers_go_on_meanwhile_and_no_row_of_theirs_is_locked(lived, fake, monkeypatch):
     rebuilt, go = Event(), Event()
     held = []

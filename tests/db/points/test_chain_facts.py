@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from otc.core.models import Chain, OutboxEvent
 from points.domain import offers as rules
 from points.models import Market, MarketStatus, Offer, PayToken, UnknownMarket, UnknownOffer
-from points.services import chain_facts
+from points.selectors.markets import markets_with_quotes
+from points.selectors.offers import book
+from points.services import chain_facts, offer_states
 from points.services.chain_facts import ChainFacts, OfferFact
 from points.services.offer_states import offer_terms, offers_recompute
+from points.services.offers import offer_withdraw
 from tests.support import rows
 from tests.support.signed_offers import digest_of, give_funds, post, terms_of, wallet
 from tests.support.threads import run_together
@@ -116,9 +119,89 @@ def test_offers_end_with_chain_time_and_a_rewind_reopens_them(market, chain, sel
     assert chain_facts.offers_expire(chain_id=CHAIN) == 0
 
 
-def test_a_withdrawn_offer_stays_withdrawn_whatever_the_chain_says(market, seller, funded, django_user_model):
-    from points.services.offers import offer_withdraw
+def test_a_step_ends_so_many_offers_at_most_and_none_that_ran_out_is_shown_as_open(
+    market, seller, funded, monkeypatch, anyone
+):
+    monkeypatch.setattr(chain_facts, "EXPIRED_AT_ONCE", 2)
+    expiry = market.chain.head_time + 1000
+    many(market, seller, 5)
+    last = post(market, seller, expiry=expiry + 1)
+    market.chain.head_time = expiry + 1
+    market.chain.save()
+    for left in (3, 1, 0, 0):
+        before = Offer.objects.filter(state="open").count()
+        ended = chain_facts.offers_expire(chain_id=CHAIN)
+        assert Offer.objects.filter(state="open").count() == before - ended == left + 1
+        assert [offer.pk for offer in book(market=market).asks] == [last.pk]
+        assert markets_with_quotes().get().open_offers == 1
+        for state, count in (("open", 1), ("expired", 5)):
+            listed = anyone.get(f"offers?state={state}").json()["results"]
+            assert [row["state"] for row in listed] == [state] * count
+    market.chain.head_time = expiry
+    market.chain.save()
+    assert [chain_facts.offers_expire(chain_id=CHAIN) for _ in range(4)] == [2, 2, 1, 0]
+    assert Offer.objects.filter(state="open", fillable_units=1000).count() == 6
 
+
+def test_what_ends_many_offers_at_once_touches_open_ones_alone(market, seller, funded, monkeypatch, django_user_model):
+    touched = []
+
+    def spied(**given):
+        touched.append(set(given["offer_ids"]))
+        return offers_recompute(**given)
+
+    monkeypatch.setattr(chain_facts, "offers_recompute", spied)
+    run_out, withdrawn, standing = (post(market, seller, salt=7, min_fill=1000, payment=5000 + i) for i in range(3))
+    offer_withdraw(user=django_user_model.objects.for_wallet(seller.address), offer_hash=withdrawn.offer_hash)
+    Offer.objects.filter(pk=run_out.pk).update(state="expired", expiry=market.chain.head_time - 1, fillable_units=0)
+    for change in (
+        lambda on: chain_facts.maker_epoch_set(chain_id=CHAIN, maker=seller.address, epoch=int(on)),
+        lambda on: chain_facts.maker_nonces_set(chain_id=CHAIN, maker=seller.address, word=0, mask=int(on) << 7),
+    ):
+        for on, state in ((True, "cancelled"), (False, "open")):
+            touched.clear()
+            change(on)
+            assert touched == [{standing.pk}]
+            assert [fresh(offer)[0] for offer in (run_out, withdrawn, standing)] == ["expired", "cancelled", state]
+    rival = post(market, seller, salt=7, min_fill=1000, payment=6000)
+    for cancelled, state in ((True, "cancelled"), (False, "open")):
+        touched.clear()
+        fact(rival, 0, cancelled=cancelled)
+        assert touched == [{rival.pk, standing.pk}]
+        assert [fresh(offer)[0] for offer in (run_out, withdrawn, standing)] == ["expired", "cancelled", state]
+
+
+def test_an_offer_that_an_epoch_ended_expires_with_time(market, seller, funded):
+    offer = post(market, seller)
+    chain_facts.maker_epoch_set(chain_id=CHAIN, maker=seller.address, epoch=1)
+    for head_time, state in [(offer.expiry + 1, "expired"), (offer.expiry, "cancelled")]:
+        Chain.objects.update(head_time=head_time)
+        assert chain_facts.offers_expire(chain_id=CHAIN) == 1
+        assert fresh(offer) == (state, 0, 0)
+
+
+def test_many_offers_are_derived_in_portions_as_if_they_were_one(market, seller, funded, monkeypatch):
+    monkeypatch.setattr(offer_states, "OFFERS_AT_ONCE", 2)
+    offers = [post(market, seller, salt=salt, min_fill=1000, payment=5000 + salt) for salt in (1, 2, 3, 4)]
+    # The last portion says that the salt of the first offer is used.
+    twin = post(market, seller, salt=1, min_fill=1000)
+    facts = ChainFacts(
+        offers={
+            offer.offer_hash: OfferFact(maker=seller.address, filled_units=1000, cancelled=False)
+            for offer in (offers[2], twin)
+        },
+        funds={(market.pay_token.address, seller.address): 0},
+    )
+    with CaptureQueriesContext(connection) as queries:
+        chain_facts.facts_apply(chain_id=CHAIN, facts=facts)
+    assert [fresh(offer)[0] for offer in (*offers, twin)] == ["cancelled", "open", "filled", "open", "filled"]
+    assert not Offer.objects.filter(fillable_units__gt=0).exists()
+    locking = [one["sql"] for one in queries if "FOR NO KEY UPDATE" in one["sql"] and '"points_offer"' in one["sql"]]
+    assert len(locking) == 3
+    assert chain_facts.facts_derive(chain=market.chain) == 0
+
+
+def test_a_withdrawn_offer_stays_withdrawn_whatever_the_chain_says(market, seller, funded, django_user_model):
     offer = post(market, seller)
     offer_withdraw(user=django_user_model.objects.for_wallet(seller.address), offer_hash=offer.offer_hash)
     funds(market, seller.address, 10**9)

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from django.db import connection, transaction
@@ -9,9 +10,10 @@ from otc.core.errors import DomainError, ErrorCode
 from otc.core.flags import flag_set
 from otc.core.models import FlagName, OutboxEvent
 from points.domain import offers as rules
-from points.models import MakerEpoch, MakerNonces, MarketStatus, Offer, UnknownOffer
+from points.models import MakerEpoch, MakerNonces, MarketStatus, Offer, PayToken, UnknownOffer
 from points.services import offers
-from tests.support.signed_offers import digest_of, post, terms_of, wallet
+from tests.support import rows
+from tests.support.signed_offers import digest_of, give_funds, post, terms_of, wallet
 from tests.support.threads import run_together
 
 
@@ -150,8 +152,54 @@ def test_two_posts_of_one_offer_at_once_make_one_row(market, seller, funded):
 
 
 def test_posting_costs_few_queries(market, seller, funded, django_assert_max_num_queries):
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(18):
         post(market, seller)
+
+
+def test_a_wallet_has_so_many_open_offers_in_an_escrow_and_no_more(
+    market, seller, buyer, funded, monkeypatch, django_user_model
+):
+    monkeypatch.setattr(offers, "OPEN_OFFERS_MAX", 2)
+    first, _ = post(market, seller), post(market, seller)
+    told = OutboxEvent.objects.count()
+    with pytest.raises(DomainError, match="at most 2 open offers in an escrow: withdraw one, or wait") as refused:
+        post(market, seller)
+    assert (refused.value.code, refused.value.field) == (ErrorCode.OFFERS_TOO_MANY, "maker")
+    assert (Offer.objects.count(), OutboxEvent.objects.count()) == (2, told)
+    give_funds(market, buyer.address, 2500)
+    post(market, buyer)
+    elsewhere = rows.market(rows.chain(chain_id=10, fee_bps=50), market_id=rows.word(0x3E))
+    give_funds(elsewhere, seller.address, 2500)
+    post(elsewhere, seller)
+    offers.offer_withdraw(user=django_user_model.objects.for_wallet(seller.address), offer_hash=first.offer_hash)
+    assert post(market, seller).state == "open"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_offers_at_once_do_not_pass_the_limit_together_not_even_in_two_tokens(
+    market, chain, seller, funded, monkeypatch
+):
+    monkeypatch.setattr(offers, "OPEN_OFFERS_MAX", 3)
+    other = rows.market(chain, market_id=rows.word(0x3F))
+    other.pay_token = PayToken.objects.create(chain=chain, address="0x" + "71" * 20, symbol="DAI", decimals=18)
+    other.save()
+    give_funds(other, seller.address, 2500)
+    made = [(place, terms_of(place, seller.address)) for place in (market, other) * 3]
+    checked = [
+        offers.offer_check(market=place, terms=terms, signature=seller.sign(digest_of(place, terms)))
+        for place, terms in made
+    ]
+
+    def storing(one):
+        try:
+            offers.offer_store(one)
+        except DomainError as refused:
+            return refused.code
+        return None
+
+    said = run_together([partial(storing, one) for one in checked])
+    assert sorted(said, key=str) == [None] * 3 + [ErrorCode.OFFERS_TOO_MANY] * 3
+    assert Offer.objects.count() == 3
 
 
 # ---------------------------------------------------------------- preparing

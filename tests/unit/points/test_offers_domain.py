@@ -101,16 +101,13 @@ def test_state_over_the_full_product_of_facts():
         facts = OfferFacts(**dict(zip(names, values, strict=True)))
         state = offers.offer_state(facts)
         seen.add(state)
-        dead = (
-            facts.cancelled_on_chain
-            or facts.withdrawn
-            or not facts.epoch_is_current
-            or (facts.nonce_used and facts.all_or_none)
-        )
+        undone = facts.cancelled_on_chain or facts.withdrawn
+        swept = not facts.epoch_is_current or (facts.nonce_used and facts.all_or_none)
+        over = undone or facts.past_expiry or swept
         assert (state == "filled") == facts.all_filled
-        assert (state == "cancelled") == (dead and not facts.all_filled)
-        assert (state == "expired") == (facts.past_expiry and not dead and not facts.all_filled)
-        assert (state == "open") == (not facts.past_expiry and not dead and not facts.all_filled)
+        assert (state == "cancelled") == (not facts.all_filled and (undone or (swept and not facts.past_expiry)))
+        assert (state == "expired") == (not facts.all_filled and not undone and facts.past_expiry)
+        assert (state == "open") == (not facts.all_filled and not over)
     assert seen == {"filled", "cancelled", "expired", "open"}
 
 
