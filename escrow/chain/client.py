@@ -277,13 +277,18 @@ PHRASES: tuple[tuple[str, RpcFault], ...] = (
 )
 
 
+# What else providers write of it, they write under these: "limit exceeded" of EIP-1474, and HTTP's code within the answer.
+CODES = {-32005: RpcFault.RATE_LIMITED, HTTP_TOO_MANY: RpcFault.RATE_LIMITED}
+
+
 def _fault_of(error: Any) -> RpcError:
     if not isinstance(error, dict):
         return RpcError(RpcFault.REFUSED, str(error)[:200])
-    message = str(error.get("message", ""))
+    message, code = str(error.get("message", "")), error.get("code")
     data = error.get("data", "")
     lowered = message.lower()
-    fault = next((fault for phrase, fault in PHRASES if phrase in lowered), RpcFault.REFUSED)
+    other = CODES.get(code, RpcFault.REFUSED) if isinstance(code, int) else RpcFault.REFUSED
+    fault = next((fault for phrase, fault in PHRASES if phrase in lowered), other)
     return RpcError(fault, message[:200], data=data if isinstance(data, str) else "")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from escrow.chain.client import ABOUT_THE_CALL, Call, Node, RpcError
+from escrow.chain.client import ABOUT_THE_CALL, Call, Node, RpcError, RpcFault
 from escrow.services.markets import TokenFacts
 
 SYMBOL = "0x95d89b41"  # symbol()
@@ -14,10 +14,14 @@ GAS = hex(300_000)
 SYMBOL_MAX = 20
 WORD = 64  # hex digits
 DECIMALS_MAX = 255
+# The token refused, ran out of gas, or says too much. Any other fault is the node's, and says nothing about the token.
+OWN_FAULTS = ABOUT_THE_CALL | {RpcFault.RANGE_TOO_WIDE}
 
 
 def token_facts(node: Node, tokens: Iterable[str]) -> dict[str, TokenFacts]:
-    """Symbol and decimals of each token; what one does not say, or says badly, is empty or None. Errors: RpcError of the node."""
+    """Symbol and decimals of each token; what one does not say, or says badly, is empty or None. Errors: RpcError of the node, to
+    any of the calls: what is asked once and kept must not depend on its mood.
+    """
     wanted = sorted(set(tokens))
     if not wanted:
         return {}
@@ -26,7 +30,7 @@ def token_facts(node: Node, tokens: Iterable[str]) -> dict[str, TokenFacts]:
         for token in wanted
         for data in (SYMBOL, DECIMALS)
     ]
-    answers = node.answers(calls)
+    answers = _answers(node, calls)
     return {
         token: TokenFacts(_symbol(answers[2 * place]), _decimals(answers[2 * place + 1]))
         for place, token in enumerate(wanted)
@@ -38,13 +42,20 @@ def token_balances(
 ) -> dict[str, int | None]:
     """What each token says that `holder` has at a block; None: it reverts, or returns no number. Errors: RpcError of the node."""
     data = BALANCE_OF + "00" * 12 + holder[2:]
-    answers = node.answers([("eth_call", [{"to": token, "data": data, "gas": GAS}, at]) for token in tokens])
+    answers = _answers(node, [("eth_call", [{"to": token, "data": data, "gas": GAS}, at]) for token in tokens])
     return {token: _balance(answer) for token, answer in zip(tokens, answers, strict=True)}
 
 
+def _answers(node: Node, calls: Sequence[Call]) -> list[object]:
+    """Errors: RpcError of the node, to any of the calls."""
+    answers = node.answers(calls)
+    for answer in answers:
+        if isinstance(answer, RpcError) and answer.fault not in OWN_FAULTS:
+            raise answer
+    return list(answers)
+
+
 def _balance(answer: object) -> int | None:
-    if isinstance(answer, RpcError) and answer.fault not in ABOUT_THE_CALL:
-        raise answer
     digits = _digits(answer)
     return int(digits[:WORD], 16) if len(digits) >= WORD else None
 
@@ -72,7 +83,7 @@ def _symbol(answer: object) -> str:
 
 
 def _digits(answer: object) -> str:
-    if isinstance(answer, RpcError) or not isinstance(answer, str) or not answer.startswith("0x"):
+    if not isinstance(answer, str) or not answer.startswith("0x"):
         return ""
     digits = answer[2:]
     return digits if len(digits) % 2 == 0 and (not digits or digits.isalnum()) else ""

@@ -1,6 +1,6 @@
 """The ledger: transfers of events, posted, made final, or voided. One writer per chain (the holder of its cursor row)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from django.db import connection
 
@@ -89,6 +89,17 @@ def transfers_write(*, chain: Chain, events: Sequence[FoldEvent], parties_of: Pa
         ],
     )
     return balances
+
+
+def free_in(*, chain: Chain, tokens: Collection[str]) -> Balances:
+    """The free balances in these tokens. One that is listed late brings with it what lies in it already."""
+    if not tokens:
+        return {}
+    rows = Account.objects.filter(chain=chain, kind=ledger.FREE, token__in=tokens, balance__gt=0)
+    return {
+        AccountKey(token, ledger.FREE, owner): balance
+        for token, owner, balance in rows.values_list("token", "owner", "balance")
+    }
 
 
 def _create(chain: Chain, balances: Balances, held: Mapping[AccountKey, tuple[int, int]]) -> dict[AccountKey, int]:

@@ -4,6 +4,7 @@ Call within the step's transaction, holding the chain's cursor row. Order of loc
 Market, MakerFunds and Offer (in `facts_apply`), then deals.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,14 +17,16 @@ from escrow.services.announcements import Announcements, events_between
 from escrow.services.auto_deliveries import auto_deliveries_write
 from escrow.services.deals import DealBook, deals_refold, fills, parties_now
 from escrow.services.facts import chain_config, facts_collect
-from escrow.services.ledger import transfers_post, transfers_void, transfers_write
-from escrow.services.markets import MarketHistory, Tokens, histories, markets_to_adopt, markets_write
+from escrow.services.ledger import free_in, transfers_post, transfers_void, transfers_write
+from escrow.services.markets import UNKNOWN_TOKEN, MarketHistory, Tokens, histories, markets_to_adopt, markets_write
 from escrow.services.rights import rights_take_back, rights_write
 from otc.core.failpoints import reach
 from otc.core.models import Chain
 from points.models import Market, PayToken
 from points.services.chain_facts import ChainFacts, facts_apply, market_trades_set
-from points.services.pay_tokens import pay_token_register
+from points.services.pay_tokens import DECIMALS_MAX, pay_token_register
+
+log = logging.getLogger(__name__)
 
 PRICE_SCALE = 10**18
 
@@ -32,9 +35,10 @@ def events_project(
     *, chain: Chain, events: Sequence[FoldEvent], final_number: int, tokens: Tokens, told: Announcements
 ) -> None:
     """Folds new canonical events, in chain order, all after those folded before. Errors: FoldError."""
-    pay_tokens_register(chain=chain, events=events, tokens=tokens)
+    listed = pay_tokens_register(chain=chain, events=events, tokens=tokens)
     book = DealBook(chain, events)
     balances = transfers_write(chain=chain, events=events, parties_of=book.parties, final_number=final_number)
+    balances = free_in(chain=chain, tokens=listed) | balances
     reach("projector.transfers")
     kept = rights_write(chain=chain, events=events, parties_of=book.parties)
     facts_push(chain=chain, events=events, balances=balances, tokens=tokens, told=told, rewound=False)
@@ -131,17 +135,25 @@ def _market_status(chain: Chain, found: Mapping[str, MarketHistory]) -> dict[str
 # ---------------------------------------------------------------- payment tokens, trades
 
 
-def pay_tokens_register(*, chain: Chain, events: Iterable[FoldEvent], tokens: Tokens) -> None:
-    """Makes payment tokens known that the contract began to take. A token without a symbol goes by its address."""
+def pay_tokens_register(*, chain: Chain, events: Iterable[FoldEvent], tokens: Tokens) -> list[str]:
+    """Makes payment tokens known that the contract began to take, and returns them. A token without a symbol goes by its address.
+
+    One that does not say its decimals, or too many, is not listed: amounts of it can't be shown, so nobody here deposits it or makes a
+    market in it; what was deposited can be withdrawn. It is asked again when the contract next names it (`setPayToken`).
+    """
     named = {item.event.token for item in events if isinstance(item.event, bindings.PayTokenSet)}
     if not named:
-        return
+        return []
+    listed = []
     known = set(PayToken.objects.filter(chain=chain, address__in=list(named)).values_list("address", flat=True))
     for address in sorted(named - known):
-        facts = tokens[address]
-        pay_token_register(
-            chain=chain, address=address, symbol=facts.symbol or address[:10], decimals=facts.decimals or 0
-        )
+        facts = tokens.get(address, UNKNOWN_TOKEN)
+        if facts.decimals is None or facts.decimals > DECIMALS_MAX:
+            log.error("the escrow of %s takes %s, which does not say its decimals: it is not listed", chain, address)
+            continue
+        pay_token_register(chain=chain, address=address, symbol=facts.symbol or address[:10], decimals=facts.decimals)
+        listed.append(address)
+    return listed
 
 
 def _trades_count_on(chain: Chain, events: Sequence[FoldEvent]) -> None:

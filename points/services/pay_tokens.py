@@ -5,6 +5,8 @@ from otc.core.models import Chain
 from points.models import PayToken
 from points.services.validation import refuse_invalid
 
+DECIMALS_MAX = 36  # as the table's constraint
+
 
 @transaction.atomic
 def pay_token_register(*, chain: Chain, address: str, symbol: str, decimals: int, allowed: bool = True) -> PayToken:
@@ -14,8 +16,8 @@ def pay_token_register(*, chain: Chain, address: str, symbol: str, decimals: int
     """
     token = PayToken(chain=chain, address=address, symbol=symbol, decimals=decimals, allowed=allowed)
     refuse_invalid(token, fields=("address", "symbol", "decimals"))
-    if decimals > 36:  # noqa: PLR2004 - as the table's constraint
-        raise DomainError(ErrorCode.INVALID, "A payment token has 0 to 36 decimals.", field="decimals")
+    if decimals > DECIMALS_MAX:
+        raise DomainError(ErrorCode.INVALID, f"A payment token has 0 to {DECIMALS_MAX} decimals.", field="decimals")
     known, created = PayToken.objects.get_or_create(
         chain=chain, address=address, defaults={"symbol": symbol, "decimals": decimals, "allowed": allowed}
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from escrow.chain.blooms import mask_of
 from escrow.chain.client import RangeWidth, RpcError, RpcFault
+from escrow.chain.tokens import DECIMALS
 from escrow.contracts import bindings
 from tests.sim.facts import Changes, Facts, Key
 from tests.sim.fake_escrow import FakeEscrow
@@ -183,7 +184,7 @@ class FakeNode:
         if method == "eth_getLogs":
             return self._logs(params[0])
         if method == "eth_call":
-            return RpcError(RpcFault.REVERTED, "no such token")
+            return f"0x{6:064x}" if params[0]["data"] == DECIMALS else RpcError(RpcFault.REVERTED, "no name")
         raise AssertionError(f"the reader asked {method}")
 
     def _logs(self, query: dict[str, Any]) -> Any:

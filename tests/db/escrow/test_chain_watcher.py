@@ -11,9 +11,12 @@ from escrow.chain.live import read_live
 from escrow.chain.models import Block, ChainCursor, ChainEvent
 from escrow.chain.planner import Depths, Extend
 from escrow.chain.store import DatabaseStore, TipLostError
+from escrow.chain.tokens import DECIMALS
 from escrow.chain.watcher import Outcome, StepResult, watch, watch_step
+from escrow.checks.state import state_hash
 from escrow.contracts import bindings
 from escrow.models import Account, Transfer
+from escrow.services.rebuild import projection_refold
 from otc.core.flags import is_on
 from otc.core.models import FlagName, OutboxEvent
 from points.models import MakerFunds, PayToken
@@ -154,6 +157,45 @@ def test_funds_and_tokens_reach_the_book_and_the_outbox(chain, fake):
     fake.reorg(1, 2, empty=True)
     catch_up(chain, FakeNode(fake))
     assert [event.payload["free"] for event in told.all()][1] == "100"
+
+
+class Asked(FakeNode):
+    """A node with one answer to `decimals()`."""
+
+    def __init__(self, chain, answer):
+        super().__init__(chain)
+        self._answer = answer
+
+    def _one(self, method, params):
+        decimals = method == "eth_call" and params[0]["data"] == DECIMALS
+        return self._answer if decimals else super()._one(method, params)
+
+
+def test_a_node_that_fails_to_ask_a_token_for_its_decimals_is_passed_over(chain, fake):
+    hurried = Asked(fake, RpcError(RpcFault.RATE_LIMITED, "slow down"))
+    result = watch_step(chain.pk, nodes=[hurried])
+    assert (result.outcome, result.detail) == (Outcome.WAITING, "rate_limited: slow down")
+    assert [model.objects.count() for model in (PayToken, ChainCursor, ChainEvent)] == [0, 0, 0]
+    catch_up(chain, hurried, FakeNode(fake))
+    token = PayToken.objects.get()
+    assert (token.decimals, token.allowed) == (6, True)
+
+
+@pytest.mark.parametrize("answer", [RpcError(RpcFault.REVERTED, "no"), "0x", f"0x{37:064x}"])
+def test_a_token_without_decimals_is_not_listed_until_it_says_them(chain, fake, answer, caplog):
+    catch_up(chain, Asked(fake, answer))
+    assert f"takes {TOKENS[0]}, which does not say its decimals" in caplog.text
+    assert [model.objects.count() for model in (PayToken, MakerFunds)] == [0, 0]
+    assert Account.objects.get(kind="free").balance == 200
+    projection_refold(chain_id=chain.pk)
+    assert not PayToken.objects.exists()
+    fake.mine([ALLOWED])
+    catch_up(chain, FakeNode(fake))
+    token = PayToken.objects.get()
+    assert (token.decimals, token.allowed, MakerFunds.objects.get().free) == (6, True, 200)
+    before = state_hash(chain)
+    projection_refold(chain_id=chain.pk)
+    assert state_hash(chain) == before
 
 
 def test_logs_that_this_version_does_not_know_are_kept_raw(chain, fake):

@@ -90,6 +90,10 @@ def test_another_chain_is_refused_before_anything_is_believed():
             (200, {"error": {"code": -32005, "message": "daily request count exceeded, request rate limited"}}),
             RpcFault.RATE_LIMITED,
         ),
+        ((200, {"error": {"code": -32005, "message": "project ID quota exceeded"}}), RpcFault.RATE_LIMITED),
+        ((200, {"error": {"code": 429, "message": "compute units exceeded"}}), RpcFault.RATE_LIMITED),
+        ((200, {"error": {"code": -32005, "message": "more than 10000 results"}}), RpcFault.RANGE_TOO_WIDE),
+        ((200, {"error": {"code": "-32005", "message": "no"}}), RpcFault.REFUSED),
     ],
 )
 def test_what_the_transport_does_wrong(answer, fault):

@@ -213,6 +213,8 @@ def text(value: str) -> str:
         (text("A" * 300), f"0x{6:064x}", ("A" * 20, 6)),
         ("0x", f"0x{300:064x}", ("", None)),
         (RpcError(RpcFault.REVERTED, "no"), "0x", ("", None)),
+        (text("GAS"), RpcError(RpcFault.REFUSED, "out of gas"), ("GAS", None)),
+        (RpcError(RpcFault.RANGE_TOO_WIDE, "response size"), f"0x{6:064x}", ("", 6)),
     ],
 )
 def test_what_tokens_say_of_themselves_is_cleaned(chain, symbol, decimals, expected):
@@ -222,3 +224,22 @@ def test_what_tokens_say_of_themselves_is_cleaned(chain, symbol, decimals, expec
 
     facts = token_facts(Twisted(chain, "eth_call", answer), [TOKENS[0]])[TOKENS[0]]
     assert (facts.symbol, facts.decimals) == expected
+
+
+@pytest.mark.parametrize(
+    "fault", sorted(set(RpcFault) - {RpcFault.REVERTED, RpcFault.REFUSED, RpcFault.RANGE_TOO_WIDE})
+)
+@pytest.mark.parametrize("asked", ["0x95d89b41", "0x313ce567"])
+def test_what_a_node_fails_to_ask_a_token_is_not_taken_for_its_answer(chain, fault, asked):
+    def answer(answer, params):
+        return RpcError(fault, "not now") if params[0]["data"] == asked else answer
+
+    with pytest.raises(RpcError) as caught:
+        token_facts(Twisted(chain, "eth_call", answer), [TOKENS[0]])
+    assert caught.value.fault is fault
+
+
+def test_no_token_may_keep_a_node_busy(chain):
+    asked = []
+    token_facts(Twisted(chain, "eth_call", lambda _answer, params: asked.append(params[0])), [TOKENS[0]])
+    assert [int(call["gas"], 16) for call in asked] == [200_000] * 2
