@@ -85,4 +85,4 @@ def delivery_amount(duty: Duty, *, left: int, covered: int, reverts: int = 0) ->
     """
     if covered < left and (duty is not Duty.REST or not covered):
         return None
-    return -(-min(left, covered) // 2 ** max(0, reverts - WHOLE_REVERTS))
+    return -(-min(left, covered) >> max(0, reverts - WHOLE_REVERTS))  # rounded up
