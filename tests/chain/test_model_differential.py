@@ -14,7 +14,7 @@ from tests.support.differential.world import ACTORS, GENESIS, Action, MismatchEr
 from tests.support.model import Escrow
 
 # Days that reach every function, each accepted and refused. What differs is shortened by the trial itself.
-SEEDS = (0, 2**64 - 1, 1591, 722, 8892741, 25175, 343661445651832000, 1943733665915)
+SEEDS = (0, 722, 343661445651832000, 1943733665915)
 LATER = GENESIS + 1000
 
 

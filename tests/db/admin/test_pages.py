@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -59,8 +60,8 @@ class TestEveryModel:
             return len(queries)
 
         make_venue()
-        for model in MODELS:
-            asked(model)  # content types are remembered from here on
+        ContentType.objects.get_for_models(*MODELS)  # they are remembered from here on
+        asked(MODELS[0])
         once = {model: asked(model) for model in MODELS}
         make_venue()
         make_venue()
@@ -79,16 +80,14 @@ class TestEveryModel:
         for model in MODELS:
             for term in terms:
                 assert len(listed(operator, model, q=term)) <= model.objects.count(), (model, term)
-            for term in (terms[0], terms[-1]):
-                assert panel.get(page(model, "changelist"), {"q": term}).status_code == 200, (model, term)
+            assert panel.get(page(model, "changelist"), {"q": terms[-1]}).status_code == 200, model
 
     def test_filters_and_order(self, panel, operator, venue):
         for model in MODELS:
             everything = model.objects.count()
             for place in range(1, len(admin.site._registry[model].list_display) + 1):
                 assert len(listed(operator, model, o=place)) == everything, (model, place)
-            assert panel.get(page(model, "changelist"), {"o": 1}).status_code == 200, model
-            assert panel.get(page(model, "changelist"), {"p": 2}).status_code in {200, 302}, model
+            assert panel.get(page(model, "changelist"), {"o": 1, "p": 2}).status_code in {200, 302}, model
 
     def test_nothing_is_added_changed_or_deleted_here(self, panel, venue):
         for model in READ_ONLY:

@@ -217,7 +217,8 @@ class TestSigned:
             ({"chainId": None}, 400, "chainId"),
             ({"verifyingContract": "0x12"}, 400, "verifyingContract"),
             ({"chainId": 5}, 404, "market"),
-            ({"chainId": 2**255}, 404, "market"),
+            ({"chainId": 2**63 - 1}, 404, "market"),
+            ({"chainId": 2**255}, 400, "chainId"),
             ({"verifyingContract": "0x" + "e6" * 20}, 404, "market"),
         ],
     )

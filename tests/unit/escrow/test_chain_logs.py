@@ -242,4 +242,4 @@ def test_what_a_node_fails_to_ask_a_token_is_not_taken_for_its_answer(chain, fau
 def test_no_token_may_keep_a_node_busy(chain):
     asked = []
     token_facts(Twisted(chain, "eth_call", lambda _answer, params: asked.append(params[0])), [TOKENS[0]])
-    assert [int(call["gas"], 16) for call in asked] == [200_000] * 2
+    assert [int(call["gas"], 16) for call in asked] == [300_000] * 2
