@@ -11,6 +11,12 @@ import {Passes, Pieces} from "./Collections.sol";
 /// @dev The code is that of RightsEscrow with what reckons amounts unknown, as in SymbolicParts. Written by hand, as halmos has
 /// to know how long lists are: each has one item, or none.
 contract RightsDeliveryPartsTest is SymbolicRights {
+    /// @dev Which of the lists beside the ids has its item.
+    struct Lists {
+        bool withAmounts;
+        bool withProofs;
+    }
+
     Passes private passes;
     Pieces private pieces;
 
@@ -18,12 +24,36 @@ contract RightsDeliveryPartsTest is SymbolicRights {
         return ANY_RIGHTS_PARTS;
     }
 
-    /// @dev As KeepsTest, and of the rights that are kept for somebody else.
-    function check_deliver_takes_nothing(IEscrow.Deal calldata deal, bool toEscrow, uint256 tranche, uint256 amount) external {
-        lookAtPieces();
-        if (!deliver(deal, toEscrow, tranche, amount)) return;
-        nothingTaken();
-        assert(victim == deal.buyer || keptFor(victim) == kept);
+    /// @dev As KeepsTest, and of the rights that are kept for somebody else: a check for each way in which the lists may come, as all
+    /// of them together have too many paths.
+    function check_deliver_takes_nothing(IEscrow.Deal calldata deal, bool toEscrow, uint256 tranche) external {
+        takesNothing(deal, toEscrow, tranche, 1, Lists(false, false));
+    }
+
+    function check_deliver_takes_nothing_with_proofs(IEscrow.Deal calldata deal, bool toEscrow, uint256 tranche) external {
+        takesNothing(deal, toEscrow, tranche, 1, Lists(false, true));
+    }
+
+    function check_deliver_takes_nothing_with_amounts(
+        IEscrow.Deal calldata deal,
+        bool toEscrow,
+        uint256 tranche,
+        uint256 amount
+    )
+        external
+    {
+        takesNothing(deal, toEscrow, tranche, amount, Lists(true, false));
+    }
+
+    function check_deliver_takes_nothing_with_both(
+        IEscrow.Deal calldata deal,
+        bool toEscrow,
+        uint256 tranche,
+        uint256 amount
+    )
+        external
+    {
+        takesNothing(deal, toEscrow, tranche, amount, Lists(true, true));
     }
 
     /// @dev Of an ERC-1155: for the buyer it keeps what it got, to the piece.
@@ -62,6 +92,21 @@ contract RightsDeliveryPartsTest is SymbolicRights {
         assert(!deliverWithoutProducts(deal, toEscrow, 1));
     }
 
+    function takesNothing(
+        IEscrow.Deal calldata deal,
+        bool toEscrow,
+        uint256 tranche,
+        uint256 amount,
+        Lists memory lists
+    )
+        private
+    {
+        lookAtPieces();
+        if (!deliver(deal, toEscrow, tranche, amount, lists)) return;
+        nothingTaken();
+        assert(victim == deal.buyer || keptFor(victim) == kept);
+    }
+
     function lookAtPieces() private {
         (passes, pieces) = (new Passes(), new Pieces());
         svm.enableSymbolicStorage(address(passes));
@@ -72,19 +117,29 @@ contract RightsDeliveryPartsTest is SymbolicRights {
     /// @dev Of the first tranche, without a fee: neither has to do with pieces, and products of unknowns take too long.
     function deliverWithoutProducts(IEscrow.Deal memory deal, bool toEscrow, uint256 amount) private returns (bool) {
         deal.feeBps = 0;
-        return deliver(deal, toEscrow, 0, amount);
+        Lists memory lists = Lists(svm.createUint(1, "withAmounts") == 1, svm.createUint(1, "withProofs") == 1);
+        return deliver(deal, toEscrow, 0, amount, lists);
     }
 
-    function deliver(IEscrow.Deal memory deal, bool toEscrow, uint256 tranche, uint256 amount) private returns (bool) {
+    function deliver(
+        IEscrow.Deal memory deal,
+        bool toEscrow,
+        uint256 tranche,
+        uint256 amount,
+        Lists memory lists
+    )
+        private
+        returns (bool)
+    {
         IRightsEscrow.RightsDelivery memory d;
         (d.deal, d.toEscrow, d.tranche) = (deal, toEscrow, tranche);
         d.ids = new uint256[](1);
         d.ids[0] = right;
-        if (svm.createUint(1, "withAmounts") == 1) {
+        if (lists.withAmounts) {
             d.amounts = new uint256[](1);
             d.amounts[0] = amount;
         }
-        if (svm.createUint(1, "withProofs") == 1) {
+        if (lists.withProofs) {
             d.proofs = new bytes32[][](1);
             d.proofs[0] = new bytes32[](1);
             d.proofs[0][0] = svm.createBytes32("proof");
