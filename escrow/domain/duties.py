@@ -11,8 +11,8 @@
 
 A delivery goes in whole, to the buyer's wallet. What the seller's approval, allowance and wallet don't cover waits for him; in the
 last hours what there is goes in part, since each part saves its share of payment and collateral from being slashed, and into the
-buyer's free balance, which no token can keep him from receiving. Each of the two has its effect at most once for a tranche, so a
-token that takes a cut of every transfer can't keep the keeper delivering ever smaller rests.
+buyer's free balance, which no token can keep him from receiving. Each of the two has its effect once for a tranche, unless reverts
+made it go in parts: so a token that takes a cut of every transfer can't keep the keeper delivering ever smaller rests.
 
 Anybody may deliver on an approval, a single base unit too, and what is asked for above what is left is refused. So a buyer who would
 rather have the collateral could make every delivery revert by a smaller one just before it. After a delivery has reverted alone, half goes, then
@@ -27,9 +27,8 @@ from escrow.domain.actions import Phase, Schedule, market_phase
 from escrow.domain.attestations import ATTESTED, BY_BUYER, BY_SELLER
 
 LAST_HOURS = 6 * 3600  # seconds; a window has at least 24 hours
-WHOLE_REVERTS = (
-    1  # after so many a delivery still goes whole, alone then: another one in the same transaction may have been why
-)
+# After so many reverts a delivery still goes whole, alone then: another one in the same transaction may have been why.
+WHOLE_REVERTS = 1
 
 
 class Duty(StrEnum):

@@ -36,8 +36,8 @@ def covered(step: Step, items: Sequence[Item]) -> tuple[list[Item], dict[int, st
             continue
         left = due_in_tranche(item.deal.units, structs.settlement_terms(terms), tranche) - came
         pot, purse = _pot(item), _purse(item)
-        covered = min(approved[pot], wallets[purse])
-        amount = delivery_amount(Duty(item.intent.action), left=left, covered=covered, reverts=item.intent.reverts)
+        has = min(approved[pot], wallets[purse])
+        amount = delivery_amount(Duty(item.intent.action), left=left, covered=has, reverts=item.intent.reverts)
         if amount is None:
             waiting[item.intent.pk] = (
                 f"{left} are due; the seller's approval is of {approved[pot]}, his wallet has {wallets[purse]} for it"
