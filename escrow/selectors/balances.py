@@ -4,11 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from escrow.domain.ledger import FREE
 from escrow.models import Account, Deal, DealOutcome, SettlementTerms, Transfer, TransferState
-from escrow.selectors.deals import DealView, deal_view, deal_views, deals_of
+from escrow.selectors.deals import DealView, deal_views, deals_of
 from otc.core.models import Chain
 from points.models import PayToken
 
@@ -122,20 +122,3 @@ def locked_in(deals: Iterable[DealView], address: str) -> dict[tuple[int, str], 
             bond=view.bond_locked if deal.disputed_by == address else 0,
         )
     return sums
-
-
-@dataclass(frozen=True, slots=True)
-class Portfolio:
-    """A wallet's deals: open ones by deadline (those without one last), and the newest closed ones."""
-
-    open_deals: list[DealView]
-    closed_deals: list[DealView]
-
-
-def portfolio(address: str, *, chain: Chain, closed_limit: int = 50) -> Portfolio:
-    """Reads all open deals of the wallet, and `closed_limit` closed ones."""
-    deals = deals_of(party=address, chain_id=chain.pk)
-    still_open = [deal_view(deal) for deal in deals.filter(outcome=DealOutcome.OPEN)]
-    still_open.sort(key=lambda view: (view.deadline is None, view.deadline or 0, view.deal.pk))
-    closed = deals.filter(~Q(outcome=DealOutcome.OPEN))[:closed_limit]
-    return Portfolio(still_open, [deal_view(deal) for deal in closed])

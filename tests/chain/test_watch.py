@@ -12,7 +12,7 @@ from escrow.contracts.deploy.tokens import TokenSpec, token_deploy
 from escrow.contracts.structs import deal_preimage
 from escrow.domain import payouts
 from escrow.models import Account, ChainEvent, Deal, DealOutcome, SettlementTerms, Transfer
-from escrow.selectors.balances import balances, portfolio
+from escrow.selectors.balances import balances
 from escrow.selectors.deals import deal_timeline, deal_view, deals_of, settlement_terms
 from escrow.selectors.receipts import receipt
 from escrow.selectors.solvency import solvency, tokens_held
@@ -199,7 +199,7 @@ def test_a_reorg_takes_back_what_it_took_and_nothing_else(trade):
     chain_forget(chain_id=trade.chain.pk)
     catch_up(trade.chain)
     assert projection_state(trade.chain) == before
-    assert portfolio(BUYER, chain=trade.chain).open_deals[0].deal.units == 100
+    assert deals_of(party=BUYER).get(outcome=DealOutcome.OPEN).units == 100
 
 
 def test_every_block_with_a_log_of_ours_has_the_escrow_in_its_bloom_filter(trade):
